@@ -83,7 +83,7 @@ class Counters:
     shadow_pt_writes: int = count("writes", "Guest page-table writes that the monitor emulated.")
     shadow_switches: int = count("switches", "Changes of the shadow root in use.")
     shadow_flushes: int = count("flushes", "Shadow address spaces thrown away.")
-    mmu_updates: int = count("updates", "Page-table updates that the monitor validated.")
+    mmu_updates: int = count("entries", "Page-table entries that the monitor validated.")
     upcalls: int = count("upcalls", "Traps and events delivered to a ported kernel.")
     ring_requests: int = count("requests", "Requests that the monitor took from shared rings.")
     device_wait_cycles: int = count("cycles", "The hart slept while a device was working.")
