@@ -1,0 +1,144 @@
+"""Build the guest's images with the ``ziglang`` package, and tell how the two differ.
+
+The sources are in ``guests/`` of the repository; the built images are committed in
+``vlab/images/``, so that running vlab needs no compiler. Nothing that depends on the time,
+the place or the user gets into an image: the same sources give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from elftools.elf.elffile import ELFFile
+
+from vlab.errors import BuildError
+
+SOURCES = Path(__file__).parent.parent / "guests"
+IMAGES = Path(__file__).parent / "images"
+ARCHITECTURES = ("native",)
+LIBRARY = ("lib.c", "printf.c", "workload.c", "diskwork.c", "start.S")
+CHECKSUMS = "SHA256SUMS"
+
+_FLAGS = (
+    *("-target", "riscv64-freestanding-none", "-mcpu=generic_rv64+m+a+c", "-mcmodel=medany"),
+    *("-ffreestanding", "-fno-builtin", "-nostdlib", "-fno-pic", "-no-pie"),
+    *("-fno-sanitize=all", "-fno-stack-protector", "-ffunction-sections", "-fdata-sections"),
+    *("-O2", "-g0", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function"),
+    *("-Wl,--build-id=none", "-Wl,-n", "-Wl,--gc-sections"),
+)
+
+
+def build(out_dir: str | Path = IMAGES) -> dict[str, Path]:
+    """Build kernels, user programs and the file-system image.
+
+    Parameters
+    ----------
+    out_dir
+        Where the images go; it is made if it does not exist.
+
+    Returns
+    -------
+    dict
+        File name to path, for everything that was written.
+
+    Raises
+    ------
+    BuildError
+        If there are no sources, no ``ziglang``, or the compiler refuses them.
+    """
+    if not (SOURCES / "kernel").is_dir():
+        raise BuildError(f"no guest sources at {SOURCES}: build from a checkout of the repository")
+    if importlib.util.find_spec("ziglang") is None:
+        raise BuildError("the compiler is missing: pip install 'vlab[guests]'")
+    out = Path(out_dir)
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        names = [name for arch in ARCHITECTURES for name in _build_kernel(arch, out)]
+        programs = _build_programs(Path(scratch))
+        _run(
+            [sys.executable, "mkfs.py", str((out / "fs.img").absolute()), *programs],
+            "mkfs.py",
+        )
+    shutil.copyfile(SOURCES / "workloads.json", out / "workloads.json")
+    names += ["fs.img", "workloads.json"]
+    sums = (f"{hashlib.sha256((out / n).read_bytes()).hexdigest()}  {n}\n" for n in sorted(names))
+    (out / CHECKSUMS).write_text("".join(sums), "utf-8")
+    return {name: out / name for name in [*names, CHECKSUMS]}
+
+
+def _build_kernel(arch: str, out: Path) -> list[str]:
+    """Build one image, stripped, and the list of its symbols."""
+    sources = kernel_sources(arch)
+    elf, symbols = f"{arch}.elf", f"{arch}.sym"
+    includes = ("include", "kernel", f"kernel/arch/{arch}")
+    image = (out / elf).absolute()
+    _compile(sources, includes, "kernel/kernel.ld", image)
+    (out / symbols).write_text(_symbols(image), "utf-8")
+    _compile(sources, includes, "kernel/kernel.ld", image, "-s")
+    return [elf, symbols]
+
+
+def _build_programs(scratch: Path) -> list[str]:
+    """Build the user programs and return mkfs's arguments for them."""
+    arguments = []
+    library = [f"user/{name}" for name in LIBRARY]
+    for source in sorted((SOURCES / "user").glob("*.c")):
+        if source.name in LIBRARY:
+            continue
+        program = scratch / source.stem
+        _compile([f"user/{source.name}", *library], ("include",), "user/user.ld", program, "-s")
+        arguments.append(f"bin/{source.stem}={program}")
+    return arguments + [
+        f"{path.relative_to(SOURCES / 'files')}={path.relative_to(SOURCES)}"
+        for path in sorted((SOURCES / "files").rglob("*"))
+        if path.is_file()
+    ]
+
+
+def kernel_sources(arch: str) -> list[str]:
+    """Return the files that are compiled into one image, relative to ``guests/``."""
+    kernel = SOURCES / "kernel"
+    files = [
+        path
+        for directory in (kernel, kernel / "arch" / arch)
+        for path in sorted(directory.iterdir())
+        if path.suffix in (".c", ".S")
+    ]
+    return [path.relative_to(SOURCES).as_posix() for path in files]
+
+
+def _compile(
+    sources: list[str], includes: tuple[str, ...], script: str, output: Path, *more: str
+) -> None:
+    command = [sys.executable, "-m", "ziglang", "cc", *_FLAGS, *more]
+    command += [f"-I{directory}" for directory in includes]
+    _run([*command, f"-Wl,-T,{script}", *sources, "-o", str(output)], output.name)
+
+
+def _run(command: list[str], what: str) -> None:
+    done = subprocess.run(command, cwd=SOURCES, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reasons = [line for line in done.stderr.splitlines() if "error" in line]
+        reason = (reasons or done.stderr.splitlines() or [f"status {done.returncode}"])[0]
+        raise BuildError(f"building {what} failed: {reason}")
+
+
+def _symbols(image: Path) -> str:
+    """Return a line ``address name`` for each symbol of an ELF file, by address."""
+    with image.open("rb") as file:
+        table = ELFFile(file).get_section_by_name(".symtab")
+        rows = sorted(
+            (symbol["st_value"], symbol.name)
+            for symbol in table.iter_symbols()
+            if symbol["st_info"]["type"] in ("STT_FUNC", "STT_OBJECT", "STT_NOTYPE")
+            and symbol["st_value"]
+            and symbol.name
+            and not symbol.name.startswith((".L", "$"))
+        )
+    return "".join(f"{address:016x} {name}\n" for address, name in rows)
