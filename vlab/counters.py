@@ -8,7 +8,7 @@ only reads. Totals are never counted twice: they are derived (``exits`` is the s
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
@@ -156,31 +156,26 @@ class Counters:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Counters:
         """Return the counters that ``to_dict`` wrote down."""
-        stored = {name: values[name] for name in STORED if name in values}
-        return cls(**{n: Tally(v) if isinstance(v, dict) else v for n, v in stored.items()})
+        counters = cls()
+        for name in STORED:
+            if name in values:
+                value = values[name]
+                setattr(counters, name, Tally(value) if isinstance(value, dict) else value)
+        return counters
 
 
 STORED: tuple[str, ...] = tuple(f.name for f in fields(Counters))
 
 
-def _rows() -> tuple[Counter, ...]:
-    derived = [
-        Counter(name, *(member.__doc__ or "").split(": ", 1), keyed=False, derived=True)
-        for name, member in vars(Counters).items()
-        if isinstance(member, property)
-    ]
-    stored = [
-        Counter(
-            f.name,
-            f.metadata["unit"],
-            f.metadata["sentence"],
-            keyed=f.default_factory is Tally,
-            derived=False,
-        )
-        for f in fields(Counters)
-    ]
-    return (*derived, *stored)
+def _rows() -> Iterator[Counter]:
+    for name, member in vars(Counters).items():
+        if isinstance(member, property):
+            unit, sentence = (member.__doc__ or "").split(": ", 1)
+            yield Counter(name, unit, sentence, keyed=False, derived=True)
+    for f in fields(Counters):
+        keyed = f.default_factory is Tally
+        yield Counter(f.name, f.metadata["unit"], f.metadata["sentence"], keyed, derived=False)
 
 
-COUNTERS: tuple[Counter, ...] = _rows()
+COUNTERS: tuple[Counter, ...] = tuple(_rows())
 """Every counter, the derived totals first."""

@@ -1,0 +1,26 @@
+"""Fixtures that several tests share."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from fakes import FAKE_WORKLOADS, fake_run_guest
+
+
+@pytest.fixture
+def fake_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
+    """Replace the machine by one that invents counts; gives the module that stands for it."""
+    from vlab.experiments import catalogue
+
+    (tmp_path / "workloads.json").write_text(json.dumps(FAKE_WORKLOADS))
+    monkeypatch.setattr(catalogue, "IMAGES", tmp_path)
+    catalogue.workloads.cache_clear()
+    stand_in = ModuleType("vlab.modes")
+    stand_in.run_guest = fake_run_guest  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "vlab.modes", stand_in)
+    yield stand_in
+    catalogue.workloads.cache_clear()

@@ -1,0 +1,61 @@
+"""vlab: one real guest operating system, run in four modes of virtualization, compared.
+
+>>> import vlab
+>>> vlab.run("hello", mode="fullvirt").exit_code
+0
+
+Everything public is an attribute of this package and is loaded when first used, so that
+``import vlab`` is instant.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from vlab.costs import Costs, Cycles, preset, price
+    from vlab.counters import COUNTERS, Counters
+    from vlab.errors import VlabError
+    from vlab.experiments import Comparison, Result, Workload, boot, compare, run, shell, workloads
+
+__all__ = [
+    "COUNTERS",
+    "Comparison",
+    "Costs",
+    "Counters",
+    "Cycles",
+    "Result",
+    "VlabError",
+    "Workload",
+    "__version__",
+    "boot",
+    "compare",
+    "preset",
+    "price",
+    "run",
+    "shell",
+    "workloads",
+]
+
+_HOMES = {
+    "vlab.experiments": "Comparison Result Workload boot compare run shell workloads",
+    "vlab.counters": "COUNTERS Counters",
+    "vlab.costs": "Costs Cycles preset price",
+    "vlab.errors": "VlabError",
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'vlab' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,304 @@
+"""The command line. Bad input ends in one line and exit status 2, and nothing is written."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from vlab import __version__
+from vlab.errors import ParameterError, VlabError
+
+OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+class UsageError(VlabError):
+    """The command line does not parse."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Reports errors in one line instead of with the whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (try: {self.prog} --help)")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        options = parser().parse_args(arguments)
+        return options.command(options)
+    except VlabError as error:
+        print(f"vlab: error: {error}", file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt:
+        print("vlab: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def parser() -> Parser:
+    """Return the parser of the whole command line."""
+    top = Parser(prog="vlab", description="One guest operating system, run in every mode.")
+    top.add_argument("--version", action="version", version=f"vlab {__version__}")
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(name: str, function: Callable[[Any], int], text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=function)
+        return sub
+
+    command("list", list_workloads, "list workloads and their parameters")
+
+    run = command("run", run_workload, "run one workload in one mode")
+    run.add_argument("workload", metavar="WORKLOAD")
+    _add_mode(run)
+    run.add_argument("--param", action="append", default=[], metavar="K=V")
+    run.add_argument("--of", metavar="M", help="the mode that --mode simulate predicts")
+    _add_machine(run)
+    _add_seed(run)
+    _add_json(run)
+
+    compare = command("compare", compare_modes, "run workloads in every mode, side by side")
+    compare.add_argument("workloads", nargs="*", metavar="WORKLOAD")
+    compare.add_argument("--modes", metavar="M,M", help="all five unless told")
+    compare.add_argument("--figure", metavar="FILE", help="an .svg, .pdf or .png file")
+    _add_machine(compare)
+    _add_seed(compare)
+    _add_json(compare)
+
+    boot = command("boot", boot_kernel, "boot a kernel image of your own")
+    boot.add_argument("image", metavar="ELF-OR-IMAGE")
+    _add_mode(boot)
+    for name in ("disk", "initrd", "firmware"):
+        boot.add_argument(f"--{name}", metavar="FILE")
+    boot.add_argument("--append", default="", metavar="STR", help="the kernel's command line")
+    boot.add_argument("--memory", metavar="SIZE", default="128M")
+    boot.add_argument("--input", metavar="FILE", help="text to type on the console (- for stdin)")
+    boot.add_argument("--interactive", action="store_true", help="connect your terminal")
+    _add_machine(boot)
+    _add_json(boot)
+
+    shell = command("shell", run_shell, "use the guest's shell on your terminal")
+    _add_mode(shell)
+    _add_machine(shell, limit=False)
+
+    guests = command("guests", build_guests, "build the guest, or show what porting it changed")
+    guests.add_argument("action", choices=("build", "diff"))
+
+    command("info", show_info, "show versions and where things are kept")
+    return top
+
+
+def _add_mode(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--mode", default="native", metavar="M")
+
+
+def _add_seed(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--seed", type=int, default=0, metavar="N")
+
+
+def _add_json(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--json", metavar="FILE|-", help="write everything counted as JSON")
+
+
+def _add_machine(sub: argparse.ArgumentParser, limit: bool = True) -> None:
+    sub.add_argument("--engine", default="interpreter", metavar="interpreter|python")
+    sub.add_argument("--clock", default="cycles", metavar="cycles|retired")
+    sub.add_argument("--costs", default="teaching", metavar="PRESET")
+    sub.add_argument("--set", action="append", default=[], metavar="MACHINE_OPTION=VALUE")
+    if limit:
+        sub.add_argument("--max-instructions", type=int, metavar="N")
+
+
+def list_workloads(options: argparse.Namespace) -> int:
+    """``vlab list``"""
+    from vlab.experiments import MODES, workloads
+
+    for workload in workloads().values():
+        print(f"{workload.name:12} {workload.summary}")
+        for p in workload.params.values():
+            print(f"{'':12}   {p.name}={p.default}  {p.help} ({p.min} to {p.max})")
+    print(f"\nmodes: {', '.join(MODES)}")
+    return OK
+
+
+def run_workload(options: argparse.Namespace) -> int:
+    """``vlab run``"""
+    from vlab import progress
+    from vlab.experiments import run
+
+    params = _pairs(options.param, "--param")
+    reserved = set(params) & set(run.__kwdefaults__ or ()) | set(params) & {"workload", "mode"}
+    if reserved:
+        raise ParameterError(f"--param {reserved.pop()}: is an option, not a parameter")
+    _check_outputs(options.json)
+    _say_loading()
+    with progress.instructions(f"{options.workload} · {options.mode}") as callback:
+        result = run(
+            options.workload,
+            options.mode,
+            of=options.of,
+            seed=options.seed,
+            progress=callback,
+            **_machine(options),
+            **params,
+        )
+    return _report(result, options.json)
+
+
+def compare_modes(options: argparse.Namespace) -> int:
+    """``vlab compare``"""
+    from vlab import progress
+    from vlab.experiments import compare
+
+    _check_outputs(options.json, options.figure)
+    if options.figure:
+        from vlab.figures import check_format
+
+        check_format(options.figure)
+    modes = [mode for mode in (options.modes or "").split(",") if mode] or None
+    _say_loading()
+    with progress.runs() as on_run:
+        comparison = compare(
+            options.workloads, modes, on_run=on_run, seed=options.seed, **_machine(options)
+        )
+    if options.figure:
+        comparison.save(options.figure)
+    if options.json:
+        _write_json(options.json, comparison.to_json())
+    if options.json != "-":
+        print(comparison.to_text())
+        if options.figure:
+            print(f"\nfigure: {options.figure}")
+    return OK if all(_succeeded(run) for run in comparison.runs) else FAILED
+
+
+def boot_kernel(options: argparse.Namespace) -> int:
+    """``vlab boot``"""
+    from vlab.experiments.booting import boot, boot_interactively, existing
+    from vlab.experiments.consoles import Script
+
+    _check_outputs(options.json)
+    names = ("disk", "initrd", "firmware", "append", "memory")
+    chosen = {name: getattr(options, name) for name in names} | _machine(options)
+    if options.interactive:
+        result = boot_interactively(options.image, options.mode, **chosen)
+    else:
+        typed = ""
+        if options.input:
+            source = options.input
+            typed = sys.stdin.read() if source == "-" else existing(source, UsageError).read_text()
+        show = None if options.json == "-" else sys.stdout.buffer
+        result = boot(options.image, options.mode, console=Script(typed, show), **chosen)
+    status = _report(result, options.json, console=False)
+    return OK if result.outcome == "limit" else status
+
+
+def run_shell(options: argparse.Namespace) -> int:
+    """``vlab shell``"""
+    from vlab.experiments import shell
+
+    shell(options.mode, **_machine(options))
+    return OK
+
+
+def build_guests(options: argparse.Namespace) -> int:
+    """``vlab guests``"""
+    from vlab import guests
+
+    if options.action == "diff":
+        print(guests.diff())
+    else:
+        for path in guests.build():
+            print(path)
+    return OK
+
+
+def show_info(options: argparse.Namespace) -> int:
+    """``vlab info``"""
+    from vlab.experiments.catalogue import IMAGES
+    from vlab.experiments.result import versions
+
+    for name, value in versions().items():
+        print(f"{name:12} {value}")
+    print(f"{'images':12} {IMAGES}")
+    return OK
+
+
+def _pairs(given: list[str], option: str) -> dict[str, Any]:
+    """Return ``["K=V", …]`` as a dictionary."""
+    pairs: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise UsageError(f"{option} {text!r}: write it as NAME=VALUE")
+        pairs[name] = value
+    return pairs
+
+
+def _machine(options: argparse.Namespace) -> dict[str, Any]:
+    given = _pairs(options.set, "--set")
+    chosen: dict[str, Any] = {"set": {name: _number(value) for name, value in given.items()}}
+    for name in ("engine", "clock", "costs"):
+        chosen[name] = getattr(options, name)
+    if getattr(options, "max_instructions", None) is not None:
+        chosen["max_instructions"] = options.max_instructions
+    return chosen
+
+
+def _number(text: str) -> int | str:
+    try:
+        return int(text, 0)
+    except ValueError:
+        return text
+
+
+def _check_outputs(*paths: str | None) -> None:
+    from vlab.experiments.output import check_writable
+
+    for path in paths:
+        if path and path != "-":
+            check_writable(path)
+
+
+def _write_json(path: str, text: str) -> None:
+    from vlab.experiments.output import write_atomically
+
+    if path == "-":
+        print(text)
+    else:
+        write_atomically(Path(path), lambda: f"{text}\n".encode())
+
+
+def _report(result: Any, json: str | None, console: bool = True) -> int:
+    """Show a result, and return the exit status that it means."""
+    if json:
+        _write_json(json, result.to_json())
+    if result.outcome == "interrupted":
+        raise KeyboardInterrupt
+    if json != "-":
+        if console:
+            print(result.console, end="" if result.console.endswith("\n") else "\n")
+        print(result.summary(), file=sys.stderr)
+    return OK if _succeeded(result) else FAILED
+
+
+def _succeeded(result: Any) -> bool:
+    return result.outcome == "finished" and not result.exit_code
+
+
+def _say_loading() -> None:
+    """Show that something happens while libraries load, which takes long the first time."""
+    from vlab.progress import on_terminal
+
+    if on_terminal():
+        print("loading…", end="\r", file=sys.stderr, flush=True)

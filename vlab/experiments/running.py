@@ -1,0 +1,165 @@
+"""Run one workload in one mode."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from vlab.costs import Costs, preset
+from vlab.errors import MachineError, ModeError, unknown
+from vlab.experiments.catalogue import workload as find_workload
+from vlab.experiments.result import Result
+
+TECHNIQUES = ("native", "emulate", "fullvirt", "paravirt")
+MODES = (*TECHNIQUES, "simulate")
+ENGINES = ("interpreter", "python")
+CLOCKS = ("cycles", "retired")
+MEMORY = 64 << 20
+INSTRUCTION_LIMIT = 2_000_000_000
+"""Ends a guest that loops for ever after about half a minute."""
+
+_UNITS = {"K": 10, "M": 20, "G": 30}
+
+
+def run(
+    workload: str,
+    mode: str = "native",
+    *,
+    of: str | None = None,
+    engine: str = "interpreter",
+    clock: str = "cycles",
+    set: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    max_instructions: int = INSTRUCTION_LIMIT,
+    costs: str | Costs = "teaching",
+    progress: Callable[[int], None] | None = None,
+    **params: Any,
+) -> Result:
+    """Run a workload of the guest in a mode and return what was counted.
+
+    Parameters
+    ----------
+    workload
+        A name from ``vlab.workloads()``.
+    mode
+        ``native``, ``emulate``, ``fullvirt``, ``paravirt`` or ``simulate``.
+    of
+        The technique that ``simulate`` predicts (``native`` unless told).
+    engine
+        ``interpreter`` (machine code) or ``python`` (the reference, slow).
+    clock
+        ``cycles``: guest time includes the costs of virtualization; ``retired``: guest time
+        is the number of instructions retired, equal in all modes.
+    set
+        Machine options by name, for example ``{"tlb_sets": 16, "memory": "64M"}``.
+    costs
+        A preset's name or a table (``vlab.preset("teaching").replace(exit=600)``).
+    progress
+        Called now and then with the number of instructions retired.
+    **params
+        The workload's own parameters.
+
+    Raises
+    ------
+    VlabError
+        If any of these does not exist or does not fit; nothing has run then.
+    """
+    chosen = find_workload(workload)
+    bound = chosen.bind(params)
+    check_mode(mode, of)
+    of = (of or "native") if mode == "simulate" else None
+    table = preset(costs)
+    options = dict(set or {})
+    memory = parse_size(options.pop("memory", MEMORY), "memory")
+    check_machine(engine, clock, seed, max_instructions)
+    settings = {
+        "engine": engine,
+        "clock": clock,
+        "costs": table.name,
+        "seed": seed,
+        "set": {"memory": memory, **options},
+        "max_instructions": max_instructions,
+    }
+    words = [f"seed={seed}"] if seed else []
+
+    from vlab.modes import run_guest
+
+    begin = time.perf_counter()
+    ended = run_guest(
+        mode,
+        of=of,
+        image=None,
+        disk=None,
+        bootargs=" ".join([*words, chosen.bootargs(bound)]),
+        memory=memory,
+        engine=engine,
+        clock=clock,
+        costs=table,
+        options=options,
+        max_instructions=max_instructions,
+        console=None,
+        progress=progress,
+    )
+    return from_outcome(ended, workload, mode, of, bound, settings, time.perf_counter() - begin)
+
+
+def from_outcome(
+    ended: Any,
+    workload: str,
+    mode: str,
+    of: str | None,
+    params: dict[str, Any],
+    settings: dict[str, Any],
+    wall_s: float,
+) -> Result:
+    """Return what `vlab.modes.run_guest` reported as a `Result`."""
+    return Result(
+        workload=workload,
+        mode=mode,
+        of=of,
+        params=params,
+        image_sha256=ended.image_sha256,
+        exit_code=ended.exit_code,
+        console=ended.console,
+        counters=ended.counters,
+        counters_total=ended.counters_total,
+        cycles=ended.cycles,
+        cycles_total=ended.cycles_total,
+        wall_s=wall_s,
+        outcome=ended.outcome,
+        crash=ended.crash,
+        settings=settings,
+        machine=getattr(ended, "machine", None),
+    )
+
+
+def check_mode(mode: str, of: str | None = None) -> None:
+    """Raise `ModeError` unless there is such a mode and it can predict `of`."""
+    if mode not in MODES:
+        raise ModeError(unknown("mode", mode, MODES))
+    if of is not None and mode != "simulate":
+        raise ModeError(f"mode {mode!r} executes the guest: only 'simulate' predicts another mode")
+    if of is not None and of not in TECHNIQUES:
+        raise ModeError(unknown("mode to predict", of, TECHNIQUES))
+
+
+def check_machine(engine: str, clock: str, seed: int, max_instructions: int) -> None:
+    """Raise `MachineError` unless the machine can be set up like this."""
+    if engine not in ENGINES:
+        raise MachineError(unknown("engine", engine, ENGINES))
+    if clock not in CLOCKS:
+        raise MachineError(unknown("clock", clock, CLOCKS))
+    for name, value, least in (("seed", seed, 0), ("max_instructions", max_instructions, 1)):
+        if not isinstance(value, int) or not least <= value < 1 << 63:
+            raise MachineError(f"{name}={value!r}: must be a whole number, {least} or more")
+
+
+def parse_size(size: int | str, what: str) -> int:
+    """Return a size in bytes, given as a number or as text with K, M or G."""
+    text = str(size).strip().upper().removesuffix("B").removesuffix("I")
+    shift = _UNITS.get(text[-1:], 0)
+    digits = text[:-1] if shift else text
+    if not digits.isascii() or not digits.isdigit() or int(digits) == 0:
+        raise MachineError(f"{what}={size!r}: must be a size such as 64M (units K, M, G)")
+    return int(digits) << shift
