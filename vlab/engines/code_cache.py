@@ -1,0 +1,204 @@
+"""The interpreter's cache of decoded instructions: lowered only, never run as Python.
+
+Each page of RAM that is executed owns one slot per halfword: the address of the handler,
+then one word ``rd | rs1 << 8 | rs2 << 16 | bytes to the next slot << 24 | imm << 32``. A slot
+that was never executed holds the decoding handler. A store to such a page drops it. A row has
+two handlers: the second serves branches that stay in their page, and the marker HINT.
+"""
+
+from __future__ import annotations
+
+from vlab.engines.intrinsics import execute_row, handler_address, peek16, peek32, peek64, poke64
+from vlab.isa.decode import FORMATS, immediate
+from vlab.isa.execute import CONTINUE, fetch, illegal, raise_trap
+from vlab.isa.fields import FETCH, MASK64, STORE, Cause
+from vlab.isa.mmu import EMPTY_SET, FAST_FIRST, SET_WORDS, fast_flush, translate
+from vlab.isa.physical import in_ram
+from vlab.isa.pmp import pmp_page_uniform
+from vlab.state import FAST_ENTRIES, FAST_WORDS, LAYOUT, Hart
+
+SLOT_BYTES = 16
+PAGE_SLOTS = 2050
+"""One per halfword, one that leads to the next page, one that counts stores to the page."""
+
+DECODE, ILLEGAL, CROSS, NEXT_PAGE = range(4)
+"""Handlers that belong to no row, by their index in the handler table."""
+
+FIRST_ROW = 4
+STEP = 3
+"""Result of `enter_page`: the page cannot be cached, execute one instruction without."""
+
+SCRATCH = LAYOUT["scratch_slot"][0]
+NO_ROW = MASK64
+WRITES_UNTIL_DATA = 256
+B_FORMAT, J_FORMAT = FORMATS.index("B"), FORMATS.index("J")
+
+
+def drop_code(hart: Hart, address: int, width: int) -> None:
+    """Forget the decoded instructions that a store of ``width`` bytes overwrote.
+
+    A page that is stored to often is forgotten whole: it has become data.
+    """
+    entry = hart.code_map + ((address - hart.ram_base) >> 12) * 8
+    base = peek64(entry)
+    writes = base + (PAGE_SLOTS - 1) * SLOT_BYTES
+    poke64(writes, peek64(writes) + 1)
+    if peek64(writes) > WRITES_UNTIL_DATA:
+        poke64(entry, 0)
+        return
+    offset = address & 0xFFE
+    first = offset - 2 if offset > 0 else 0
+    decoder = handler_address(hart, DECODE)
+    while first < offset + width and first < 4096:
+        poke64(base + (first >> 1) * SLOT_BYTES, decoder)
+        first = first + 2
+
+
+def fill_fast(hart: Hart, va: int, pa: int, access: int) -> None:
+    """Let the next access of this kind to the page take the fast path, if it may."""
+    page = pa & (MASK64 ^ 0xFFF)
+    first = hart.fetch_set if access == FETCH else hart.data_set
+    if first == FAST_FIRST + EMPTY_SET * SET_WORDS or not in_ram(hart, page, 4096):
+        return
+    if not pmp_page_uniform(hart, page):
+        return
+    if access == STORE and peek64(hart.code_map + ((page - hart.ram_base) >> 12) * 8) != 0:
+        return
+    vpage = va & (MASK64 ^ 0xFFF)
+    i = first - FAST_FIRST + (va >> 12 & (FAST_ENTRIES - 1)) * FAST_WORDS
+    addend = (hart.ram_pointer + (page - hart.ram_base) - vpage) & MASK64
+    owned = hart.fast[i] == vpage or hart.fast[i + 1] == vpage or hart.fast[i + 2] == vpage
+    if not owned or hart.fast[i + 3] != addend:
+        hart.fast[i] = MASK64
+        hart.fast[i + 1] = MASK64
+        hart.fast[i + 2] = MASK64
+        hart.fast[i + 3] = addend
+    hart.fast_used = 1
+    if access == FETCH:
+        hart.fast[i + 2] = vpage
+    elif access == STORE:
+        hart.fast[i + 1] = vpage
+    else:
+        hart.fast[i] = vpage
+
+
+def after_access(hart: Hart, va: int, access: int, width: int) -> None:
+    """Fill the fast lookup after a load or store that went the slow way and succeeded."""
+    if hart.fault == 0 and (va & 0xFFF) + width <= 4096:
+        fill_fast(hart, va, hart.last_address, access)
+
+
+def flush_code(hart: Hart) -> None:
+    """Empty the whole cache."""
+    page = 0
+    while page < hart.ram_size >> 12:
+        poke64(hart.code_map + page * 8, 0)
+        page = page + 1
+    hart.code_used = 0
+
+
+def allocate_page(hart: Hart, page: int) -> None:
+    """Give the RAM page with this index a page of undecoded slots."""
+    if hart.code_used == hart.code_limit:
+        flush_code(hart)
+    base = hart.code_pool + hart.code_used * (PAGE_SLOTS * SLOT_BYTES)
+    hart.code_used = hart.code_used + 1
+    decoder = handler_address(hart, DECODE)
+    slot = base
+    end = base + 2048 * SLOT_BYTES
+    while slot < end:
+        poke64(slot, decoder)
+        slot = slot + SLOT_BYTES
+    poke64(end, handler_address(hart, NEXT_PAGE))
+    poke64(end + SLOT_BYTES, 0)
+    poke64(hart.code_map + page * 8, base)
+    fast_flush(hart)
+
+
+def enter_page(hart: Hart) -> int:
+    """Translate ``pc`` for execution and make its page ready.
+
+    `CONTINUE`: dispatch again (also after a trap was taken); `EXIT`; or `STEP`.
+    """
+    pc = hart.pc
+    pa = translate(hart, pc, FETCH, 2)
+    if hart.fault != 0:
+        return raise_trap(hart, hart.fault, hart.fault_address)
+    if not in_ram(hart, pa, 2):
+        return raise_trap(hart, Cause.FETCH_ACCESS, pc)
+    if not pmp_page_uniform(hart, pa & (MASK64 ^ 0xFFF)):
+        return STEP
+    page = (pa - hart.ram_base) >> 12
+    if peek64(hart.code_map + page * 8) == 0:
+        allocate_page(hart, page)
+    fill_fast(hart, pc, pa, FETCH)
+    return CONTINUE
+
+
+def find_row(hart: Hart, bits: int) -> int:
+    """Return the address of the decoder's candidate that matches, or `NO_ROW`."""
+    bucket = hart.decode_buckets + ((bits >> 2 & 31) << 3 | (bits >> 12 & 7)) * 16
+    candidate = hart.decode_rows + peek64(bucket) * 32
+    end = candidate + peek64(bucket + 8) * 32
+    while candidate < end:
+        if bits & peek64(candidate) == peek64(candidate + 8):
+            return candidate
+        candidate = candidate + 32
+    return NO_ROW
+
+
+def expand(hart: Hart, bits: int) -> int:
+    """Return the 32-bit form of an instruction, 0 for an illegal compressed one."""
+    if bits & 3 == 3:
+        return bits
+    return peek32(hart.decode_rvc + (bits & 0xFFFF) * 4)
+
+
+def register_or_sink(rd: int) -> int:
+    """Return the register to write: the sink for x0."""
+    return 32 if rd == 0 else rd
+
+
+def decode_slot(hart: Hart, slot: int, offset: int) -> None:
+    """Decode the instruction at ``offset`` of the page being executed into its slot."""
+    raw = peek16(hart.page_bits + offset)
+    length = 2
+    if raw & 3 == 3:
+        length = 4
+        if offset == 4094:
+            poke64(slot, handler_address(hart, CROSS))
+            poke64(slot + 8, length * 8 << 24)
+            return
+        raw = raw | peek16(hart.page_bits + offset + 2) << 16
+    bits = expand(hart, raw)
+    row = find_row(hart, bits)
+    if row == NO_ROW:
+        poke64(slot, handler_address(hart, ILLEGAL))
+        poke64(slot + 8, length * 8 << 24)
+        return
+    rd = register_or_sink(bits >> 7 & 31)
+    rs1 = bits >> 15 & 31
+    rs2 = bits >> 20 & 31
+    form = peek64(row + 24)
+    imm = immediate(bits, form)
+    variant = 1 if rd == 32 and rs1 == 0 else 0
+    if form == B_FORMAT or form == J_FORMAT:
+        variant = 1 if (offset + imm) & MASK64 < 4096 else 0
+    handler = hart.handlers + 8 * (FIRST_ROW + 2 * peek64(row + 16) + variant)
+    poke64(slot, peek64(handler))
+    poke64(slot + 8, rd | rs1 << 8 | rs2 << 16 | length * 8 << 24 | (imm & 0xFFFFFFFF) << 32)
+
+
+def step(hart: Hart) -> int:
+    """Execute one instruction without the cache."""
+    raw = fetch(hart)
+    if hart.fault != 0:
+        return raise_trap(hart, hart.fault, hart.fault_address)
+    hart.bits = raw
+    bits = expand(hart, raw)
+    row = find_row(hart, bits)
+    if row == NO_ROW:
+        return illegal(hart)
+    imm = immediate(bits, peek64(row + 24))
+    rd = register_or_sink(bits >> 7 & 31)
+    return execute_row(hart, peek64(row + 16), rd, bits >> 15 & 31, bits >> 20 & 31, imm)

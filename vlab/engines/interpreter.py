@@ -1,0 +1,144 @@
+"""The interpreter: machine code generated from the instruction table.
+
+LLVM compiles it once per version of the sources; the object code is kept in the user's
+cache directory (`vlab.engines.object_cache`) and loaded in milliseconds afterwards.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from types import FunctionType
+
+import numpy as np
+
+from vlab.engines import object_cache
+from vlab.exits import ExitReason
+from vlab.isa.mmu import tlb_flush, translate
+from vlab.isa.pmp import pmp_update
+from vlab.state import Hart
+
+CODE_POOL_PAGES = 1024
+"""Pages of decoded instructions kept at most, 32 KiB each."""
+
+EXPORTS: tuple[FunctionType, ...] = (tlb_flush, translate, pmp_update)
+"""Functions whose machine code monitors may call instead of the Python they are lowered from."""
+
+
+def generate() -> str:
+    """Return the interpreter as LLVM IR text."""
+    from vlab.engines import code_cache, handlers
+    from vlab.engines.intrinsics import INTRINSICS, PRELUDE
+    from vlab.engines.lowering import Module
+    from vlab.isa import counting, execute
+    from vlab.isa.table import INSTRUCTIONS
+
+    module = Module(INTRINSICS, PRELUDE)
+    for function in (
+        code_cache.decode_slot,
+        code_cache.enter_page,
+        code_cache.after_access,
+        code_cache.drop_code,
+        code_cache.step,
+        execute.check_interrupt,
+        execute.illegal,
+        counting.settle,
+        *EXPORTS,
+    ):
+        module.name_of(function)
+    pairs = []
+    for row in INSTRUCTIONS:
+        module.chunks.append(handlers.slow(module, row))
+        fast = handlers.FAST.get(row.kind)
+        if fast is not None:
+            module.chunks.append(fast(module, row))
+        first = f"@op.{row.index}" if fast else f"@slow.{row.index}"
+        second = f"@near.{row.index}" if row.kind in ("branch", "jal") else f"@slow.{row.index}"
+        pairs += [first, second]
+    table = ["@decode", "@illegal", "@cross", "@next_page", *pairs]
+    entries = ", ".join(f"ptr {name}" for name in table)
+    executors = [module.name_of(f) for f in handlers.EXECUTORS]
+    module.chunks.append(
+        f"@handlers = constant [{len(table)} x ptr] [{entries}]\n"
+        f"@executors = internal constant [{len(executors)} x ptr] "
+        f"[{', '.join('ptr ' + name for name in executors)}]\n"
+    )
+    for function in EXPORTS:
+        arguments = function.__code__.co_varnames[1 : function.__code__.co_argcount]
+        words = "".join(f", i64 %{a}" for a in arguments)
+        module.chunks.append(
+            f"define i64 @export.{function.__name__}(ptr %hart{words}) {{\n"
+            f"  %r = call i64 {module.name_of(function)}(ptr %hart{words})\n  ret i64 %r\n}}\n"
+        )
+    module.chunks.append(handlers.COMMON)
+    return module.text()
+
+
+@cache
+def _library() -> object_cache.Library:
+    names = ["run", "handlers", *(f"export.{f.__name__}" for f in EXPORTS)]
+    return object_cache.load("interpreter", generate, names)
+
+
+@cache
+def _decoder() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    from vlab.isa.decode import decoder_tables
+    from vlab.isa.rvc import expansion_table
+
+    buckets, rows = decoder_tables()
+    return (
+        np.ascontiguousarray(buckets, dtype=np.uint64),
+        np.ascontiguousarray(rows, dtype=np.uint64),
+        np.ascontiguousarray(expansion_table(), dtype=np.uint32),
+    )
+
+
+class Interpreter:
+    """Runs harts on machine code; the same results as `PythonEngine`, counters included."""
+
+    name = "interpreter"
+
+    def __init__(self) -> None:
+        library = _library()
+        self._run = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_void_p)(library["run"])
+        self._handlers = library["handlers"]
+        for function in EXPORTS:
+            count = function.__code__.co_argcount
+            prototype = ctypes.CFUNCTYPE(
+                ctypes.c_uint64, ctypes.c_void_p, *[ctypes.c_uint64] * (count - 1)
+            )
+            native = prototype(library[f"export.{function.__name__}"])
+            setattr(self, function.__name__, _on_hart(native))
+
+    def attach(self, hart: Hart) -> None:
+        """Prepare a hart's record: give it its memory, decoder and code cache."""
+        memory = hart.memory
+        buckets, rows, rvc = _decoder()
+        hart.ram_base, hart.ram_size = memory.base, memory.size
+        hart.ram_pointer = memory.pointer
+        pages = memory.size >> 12
+        pool = np.zeros(CODE_POOL_PAGES * 2050 * 2 + 8, dtype=np.uint64)
+        code_map = np.zeros(pages, dtype=np.uint64)
+        hart.code_map, hart.code_pool = code_map.ctypes.data, pool.ctypes.data
+        hart.code_used, hart.code_limit = 0, CODE_POOL_PAGES
+        hart.decode_buckets, hart.decode_rows = buckets.ctypes.data, rows.ctypes.data
+        hart.decode_rvc, hart.handlers = rvc.ctypes.data, self._handlers
+        hart.fast_used = 1
+        hart.owned = (pool, code_map)  # kept alive with the record
+        memory.code_map = code_map
+
+    def run(self, hart: Hart, budget: int) -> ExitReason:
+        """Run until the budget of instructions is used up or something exits."""
+        hart.limit = hart.limit - hart.budget + budget
+        hart.budget = budget
+        return REASONS[self._run(hart.pointer)]
+
+
+REASONS = tuple(ExitReason)
+
+
+def _on_hart(native):  # type: ignore[no-untyped-def]
+    def call(hart: Hart, *arguments: int) -> int:
+        return native(hart.pointer, *arguments)
+
+    return call

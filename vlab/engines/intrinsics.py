@@ -1,0 +1,232 @@
+"""Operations that the lowering emits directly: host memory, arithmetic LLVM knows, tables."""
+
+from __future__ import annotations
+
+from vlab.engines.lowering import Emit, FunctionLowering, Value
+from vlab.isa import bits, physical
+from vlab.state import FAST_ENTRIES, FAST_SETS, FAST_WORDS, LAYOUT, Hart
+
+
+def _machine_code_only(*_: object) -> int:
+    raise NotImplementedError("only machine code can do this")
+
+
+def peek16(address: int) -> int:
+    """Return 16 bits of host memory."""
+    return _machine_code_only(address)
+
+
+def peek32(address: int) -> int:
+    """Return 32 bits of host memory."""
+    return _machine_code_only(address)
+
+
+def peek64(address: int) -> int:
+    """Return 64 bits of host memory."""
+    return _machine_code_only(address)
+
+
+def poke64(address: int, value: int) -> None:
+    """Write 64 bits of host memory."""
+    _machine_code_only(address, value)
+
+
+def handler_address(hart: Hart, index: int) -> int:
+    """Return the address of a handler that belongs to no row."""
+    return _machine_code_only(hart, index)
+
+
+def execute_row(hart: Hart, row: int, rd: int, rs1: int, rs2: int, imm: int) -> int:
+    """Call the executor of a row."""
+    return _machine_code_only(hart, row, rd, rs1, rs2, imm)
+
+
+def _pointer(f: FunctionLowering, value: Value) -> str:
+    return f.emit(f"inttoptr i64 {f.word(value)} to ptr")
+
+
+def _peek(width: int) -> Emit:
+    def emit(f: FunctionLowering, a: list[Value]) -> Value:
+        loaded = f.emit(f"load i{width}, ptr {_pointer(f, a[0])}, align 1")
+        return Value(loaded if width == 64 else f.emit(f"zext i{width} {loaded} to i64"))
+
+    return emit
+
+
+def _poke64(f: FunctionLowering, a: list[Value]) -> Value:
+    f.do(f"store i64 {f.word(a[1])}, ptr {_pointer(f, a[0])}, align 1")
+    return Value("0")
+
+
+def _call(name: str) -> Emit:
+    def emit(f: FunctionLowering, a: list[Value]) -> Value:
+        return Value(f.emit(f"call i64 @{name}({', '.join('i64 ' + f.word(v) for v in a)})"))
+
+    return emit
+
+
+def _call_hart(name: str) -> Emit:
+    def emit(f: FunctionLowering, a: list[Value]) -> Value:
+        words = "".join(", i64 " + f.word(v) for v in a)
+        return Value(f.emit(f"call i64 @{name}(ptr %hart{words})"))
+
+    return emit
+
+
+def _signed(f: FunctionLowering, a: list[Value]) -> Value:
+    return Value(f.word(a[0]), "i64", True)
+
+
+def _sext(f: FunctionLowering, a: list[Value]) -> Value:
+    word, width = f.word(a[0]), int(a[1].text)
+    return Value(f.emit(f"sext i{width} {f.emit(f'trunc i64 {word} to i{width}')} to i64"))
+
+
+def _handler_address(f: FunctionLowering, a: list[Value]) -> Value:
+    place = f.emit(f"getelementptr i64, ptr @handlers, i64 {f.word(a[0])}")
+    return Value(f.emit(f"load i64, ptr {place}"))
+
+
+def _execute_row(f: FunctionLowering, a: list[Value]) -> Value:
+    place = f.emit(f"getelementptr ptr, ptr @executors, i64 {f.word(a[0])}")
+    function = f.emit(f"load ptr, ptr {place}")
+    words = ", ".join("i64 " + f.word(v) for v in a[1:])
+    return Value(f.emit(f"call i64 {function}(ptr %hart, {words})"))
+
+
+INTRINSICS: dict[object, Emit] = {
+    peek16: _peek(16),
+    peek32: _peek(32),
+    peek64: _peek(64),
+    poke64: _poke64,
+    handler_address: _handler_address,
+    execute_row: _execute_row,
+    physical.load_ram: _call_hart("load_ram"),
+    physical.store_ram: _call_hart("store_ram"),
+    physical.clear_fast: _call_hart("clear_fast"),
+    bits.signed: _signed,
+    bits.sext: _sext,
+    bits.quotient: _call("quotient"),
+    bits.remainder: _call("remainder"),
+    bits.mul_high_ss: _call("mul_high_ss"),
+    bits.mul_high_su: _call("mul_high_su"),
+    bits.mul_high_uu: _call("mul_high_uu"),
+}
+
+
+def _mul_high(name: str, left: str, right: str) -> str:
+    return f"""
+define internal i64 @{name}(i64 %a, i64 %b) alwaysinline {{
+  %x = {left} i64 %a to i128
+  %y = {right} i64 %b to i128
+  %p = mul i128 %x, %y
+  %h = lshr i128 %p, 64
+  %r = trunc i128 %h to i64
+  ret i64 %r
+}}"""
+
+
+def _divide(name: str, op: str) -> str:
+    # A meaning handles division by zero and overflow itself; the guards only keep LLVM's
+    # division defined when both arms of a conditional are evaluated.
+    return f"""
+define internal i64 @{name}(i64 %a, i64 %b) alwaysinline {{
+  %zero = icmp eq i64 %b, 0
+  %minus = icmp eq i64 %b, -1
+  %least = icmp eq i64 %a, -9223372036854775808
+  %overflow = and i1 %minus, %least
+  %bad = or i1 %zero, %overflow
+  %d = select i1 %bad, i64 1, i64 %b
+  %r = {op} i64 %a, %d
+  ret i64 %r
+}}"""
+
+
+def _ram_access() -> str:
+    """Return ``load_ram`` and ``store_ram``: a switch over the width, folded when constant."""
+
+    def word(name: str) -> str:
+        first = LAYOUT[name][0]
+        return f"""
+  %{name}.p = getelementptr i64, ptr %hart, i64 {first}
+  %{name} = load i64, ptr %{name}.p"""
+
+    place = (
+        word("ram_base")
+        + word("ram_pointer")
+        + """
+  %offset = sub i64 %address, %ram_base
+  %host = add i64 %ram_pointer, %offset
+  %p = inttoptr i64 %host to ptr
+  switch i64 %width, label %w8 [ i64 1, label %w1 i64 2, label %w2 i64 4, label %w4 ]"""
+    )
+    loads = "".join(
+        f"""
+w{n}:
+  %v{n} = load i{8 * n}, ptr %p, align 1
+  %z{n} = zext i{8 * n} %v{n} to i64
+  ret i64 %z{n}"""
+        for n in (1, 2, 4)
+    )
+    stores = "".join(
+        f"""
+w{n}:
+  %v{n} = trunc i64 %value to i{8 * n}
+  store i{8 * n} %v{n}, ptr %p, align 1
+  br label %stored"""
+        for n in (1, 2, 4)
+    )
+    return f"""
+define internal i64 @load_ram(ptr %hart, i64 %address, i64 %width) {{{place}
+w8:
+  %v8 = load i64, ptr %p, align 1
+  ret i64 %v8{loads}
+}}
+define internal i64 @store_ram(ptr %hart, i64 %address, i64 %width, i64 %value) {{{place}
+w8:
+  store i64 %value, ptr %p, align 1
+  br label %stored{stores}
+stored:{word("code_map")}
+  %page = lshr i64 %offset, 12
+  %entry = shl i64 %page, 3
+  %map = add i64 %code_map, %entry
+  %mp = inttoptr i64 %map to ptr
+  %slots = load i64, ptr %mp
+  %code = icmp ne i64 %slots, 0
+  br i1 %code, label %drop, label %done
+drop:
+  %ignored = call i64 @py.drop_code(ptr %hart, i64 %address, i64 %width)
+  br label %done
+done:
+  ret i64 0
+}}
+define internal i64 @clear_fast(ptr %hart) noinline {{
+entry:
+  %first = getelementptr i64, ptr %hart, i64 {LAYOUT["fast"][0]}
+  br label %loop
+loop:
+  %i = phi i64 [ 0, %entry ], [ %next, %loop ]
+  %p = getelementptr i64, ptr %first, i64 %i
+  store <8 x i64> {_ones(8)}, ptr %p, align 8
+  %next = add i64 %i, 8
+  %more = icmp ult i64 %next, {FAST_SETS * FAST_ENTRIES * FAST_WORDS}
+  br i1 %more, label %loop, label %end
+end:
+  ret i64 0
+}}"""
+
+
+def _ones(n: int) -> str:
+    return "<" + ", ".join(["i64 -1"] * n) + ">"
+
+
+PRELUDE = "\n".join(
+    [
+        _mul_high("mul_high_ss", "sext", "sext"),
+        _mul_high("mul_high_su", "sext", "zext"),
+        _mul_high("mul_high_uu", "zext", "zext"),
+        _divide("quotient", "sdiv"),
+        _divide("remainder", "srem"),
+        _ram_access(),
+    ]
+)

@@ -1,0 +1,117 @@
+"""Compiled object code, kept between processes.
+
+The key holds everything that the code depends on: the sources it is generated from, LLVM's
+version and the host. A file whose checksum does not match is not trusted but made again;
+it is written under another name and renamed, so that several processes may start at once.
+Where the cache cannot be written the code is compiled for this process alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+Library = dict[str, int]
+
+
+def directory() -> Path:
+    """Return the cache directory: ``VLAB_CACHE_DIR``, or the platform's place for caches."""
+    chosen = os.environ.get("VLAB_CACHE_DIR")
+    if chosen:
+        return Path(chosen)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "vlab" / "cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "vlab"
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "vlab"
+
+
+def key(name: str) -> str:
+    """Return the digest of all that generated code depends on."""
+    import llvmlite
+    import llvmlite.binding as llvm
+
+    digest = hashlib.sha256()
+    digest.update(f"{name} {llvmlite.__version__} {llvm.get_process_triple()}".encode())
+    package = Path(__file__).parent.parent
+    sources = [package / "state.py", package / "exits.py"]
+    for folder in ("isa", "engines"):
+        sources += sorted((package / folder).glob("*.py"))
+    for path in sources:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def compile_object(text: str) -> bytes:
+    """Compile LLVM IR text to an object file for this host."""
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    target = llvm.Target.from_default_triple()
+    machine = target.create_target_machine(opt=2, reloc="pic", codemodel="small", jit=True)
+    module = llvm.parse_assembly(text)
+    module.triple = llvm.get_process_triple()
+    module.data_layout = str(machine.target_data)
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    options.loop_vectorization = False
+    options.slp_vectorization = False
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    return machine.emit_object(module)
+
+
+def _stored(path: Path) -> bytes | None:
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    return data[32:] if hashlib.sha256(data[32:]).digest() == data[:32] else None
+
+
+def _keep(path: Path, code: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(hashlib.sha256(code).digest() + code)
+        os.replace(temporary, path)
+    except OSError:
+        pass  # a read-only installation: compiled again by the next process
+
+
+_ALIVE: list[object] = []
+
+
+def load(name: str, generate: Callable[[], str], symbols: list[str]) -> Library:
+    """Return the addresses of ``symbols`` in the object code called ``name``.
+
+    Parameters
+    ----------
+    name
+        Name of the object.
+    generate
+        Returns the LLVM IR text; called only if there is no valid object in the cache.
+    symbols
+        Functions or constants to look up.
+    """
+    import llvmlite.binding as llvm
+
+    path = directory() / f"{name}-{key(name)[:32]}.o"
+    code = _stored(path)
+    if code is None:
+        code = compile_object(generate())
+        _keep(path, code)
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    jit = llvm.create_lljit_compiler()
+    builder = llvm.JITLibraryBuilder().add_object_img(code)
+    for symbol in symbols:
+        builder.export_symbol(symbol)
+    tracker = builder.link(jit, name)
+    _ALIVE.extend([jit, tracker])
+    return {symbol: tracker[symbol] for symbol in symbols}

@@ -1,0 +1,266 @@
+"""The machine: composes hart, memory and board, and owns the run loop.
+
+The loop is the same in every mode: run the engine until the next deadline, bring the clock
+up to date, let the mode handle the exit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from vlab.board import Board
+from vlab.bus import BusError
+from vlab.costs import Costs, Rates
+from vlab.counters import Counters
+from vlab.errors import MachineError
+from vlab.exits import ExitReason
+from vlab.isa.execute import complete_load, complete_store, raise_trap
+from vlab.isa.fields import MISA, XL_64, Cause
+from vlab.isa.mmu import update_regime
+from vlab.state import TLB_MAX_ENTRIES, Hart
+
+SLICE = 1_000_000
+"""Instructions that an engine runs at most before the machine looks up (interrupts, progress)."""
+
+
+class Engine(Protocol):
+    """What executes instructions: ``run`` has the shape of ``KVM_RUN``."""
+
+    name: str
+
+    def attach(self, hart: Hart) -> None:
+        """Prepare a hart's record for its memory."""
+
+    def run(self, hart: Hart, budget: int) -> ExitReason:
+        """Run at most ``budget`` instructions."""
+
+    def tlb_flush(self, hart: Hart, va: int, by_address: int, asid: int, by_asid: int) -> int:
+        """Carry out ``sfence.vma`` on a hart's TLB."""
+
+
+@dataclass
+class HardwareOptions:
+    """What can be set of the modelled hardware.
+
+    Parameters
+    ----------
+    tlb_entries, tlb_ways
+        Size and associativity of the TLB; both powers of two.
+    asid_bits
+        Implemented ASID bits, 0 to 16.
+    """
+
+    tlb_entries: int = 64
+    tlb_ways: int = 4
+    asid_bits: int = 16
+
+    def __post_init__(self) -> None:
+        for name in ("tlb_entries", "tlb_ways"):
+            value = getattr(self, name)
+            if value < 1 or value & (value - 1) or value > TLB_MAX_ENTRIES:
+                raise MachineError(
+                    f"{name}={value}: must be a power of two from 1 to {TLB_MAX_ENTRIES}"
+                )
+        if self.tlb_ways > self.tlb_entries:
+            raise MachineError(
+                f"tlb_ways={self.tlb_ways}: cannot exceed tlb_entries={self.tlb_entries}"
+            )
+        if not 0 <= self.asid_bits <= 16:
+            raise MachineError(f"asid_bits={self.asid_bits}: must be 0 to 16")
+
+
+def reset(hart: Hart, options: HardwareOptions) -> None:
+    """Put a hart's record in its reset state (privileged specification, section 3.4)."""
+    hart.priv = 3
+    hart.misa = MISA
+    hart.mstatus = XL_64
+    hart.tlb_ways = options.tlb_ways
+    hart.tlb_sets = options.tlb_entries // options.tlb_ways
+    hart.tlb_asid_mask = (1 << options.asid_bits) - 1
+    update_regime(hart)
+
+
+@dataclass
+class Region:
+    """The measured region: counters at its begin and end marks."""
+
+    begin: Counters | None = None
+    end: Counters | None = None
+
+
+@dataclass
+class Outcome:
+    """How a run ended: ``finished``, ``limit``, ``crashed`` or ``interrupted``."""
+
+    outcome: str = "finished"
+    exit_code: int | None = None
+    crash: str | None = None
+
+
+class GuestCrashed(Exception):
+    """The guest cannot go on; the message says why. Ends the run, never the process."""
+
+
+class Machine:
+    """Hart, memory, board and engine, with one clock.
+
+    Parameters
+    ----------
+    hart
+        The physical hart, attached to ``engine``.
+    board
+        The devices.
+    engine
+        What executes instructions.
+    costs, technique
+        The cost table, and whose price list of it drives the clock.
+    clock
+        ``"cycles"``: guest time includes the costs of virtualization. ``"retired"``: guest
+        time is the number of guest instructions retired, equal in all modes.
+    """
+
+    def __init__(
+        self, hart: Hart, board: Board, engine: Engine, costs: Costs, technique: str, clock: str
+    ) -> None:
+        self.hart, self.board, self.engine = hart, board, engine
+        self.clock = board.clock
+        self.counters = Counters()
+        self.region = Region()
+        self.outcome = Outcome()
+        self.on_syscall: Callable[[Hart], None] | None = None
+        self.by_cycles = clock == "cycles"
+        self.rates = Rates(costs, technique)
+        self.instruction_cost = self.rates["retired_user"] + self.rates["retired"]
+        self.charged = 0
+        self.slept = 0
+        self.guest = hart
+        self._hardware = (
+            self.rates["walk_references"],
+            self.rates["tlb_flushes"],
+            self.rates["tlb_misses"],
+            self.rates["traps"],
+            self.rates["returns"],
+        )
+
+    @property
+    def guest_instructions(self) -> int:
+        """Guest instructions retired, by the hardware or emulated by a monitor.
+
+        ``guest`` is the record that counts them: the hart, or a monitor's virtual CPU.
+        """
+        return self.guest.limit - self.guest.budget
+
+    def now(self) -> int:
+        """Return the present time in cycles, from what was counted so far."""
+        hart = self.hart
+        retired = self.guest.limit - self.guest.budget
+        if not self.by_cycles:
+            return retired + self.slept
+        reference, flush, miss, trap, back = self._hardware
+        return (
+            retired * self.instruction_cost
+            + hart.walk_references * reference
+            + hart.tlb_flushes * flush
+            + hart.tlb_misses * miss
+            + hart.vectored * trap
+            + hart.returns * back
+            + self.charged
+            + self.slept
+        )
+
+    def count(self, counter: str, n: int = 1) -> None:
+        """Add to a plain counter and charge its cost to the clock."""
+        setattr(self.counters, counter, getattr(self.counters, counter) + n)
+        self.charged += self.rates[counter] * n
+
+    def count_key(self, counter: str, total: str, key: str) -> None:
+        """Add to a counter by key, and charge its cost and that of its total."""
+        getattr(self.counters, counter)[key] += 1
+        self.charged += self.rates.of(counter, key) + self.rates[total]
+
+    def budget(self, left: int) -> int:
+        """Return how many instructions may run before the next deadline."""
+        deadline = self.board.bus.deadline()
+        budget = min(SLICE, left)
+        if deadline is not None:
+            cost = self.instruction_cost if self.by_cycles else 1
+            budget = min(budget, max(1, (deadline - self.clock.now) // cost))
+        return budget
+
+    def advance(self) -> None:
+        """Bring the clock up to date and let devices act whose time has come."""
+        self.clock.now = self.now()
+        self.board.bus.advance(self.clock.now)
+
+    def sleep(self) -> None:
+        """Let time pass until the next deadline (the hart waits for an interrupt)."""
+        self.advance()
+        deadline = self.board.bus.deadline()
+        if deadline is None:
+            raise GuestCrashed("the guest waits for an interrupt that cannot come")
+        idle = max(0, deadline - self.clock.now)
+        self.slept += idle
+        if self.board.busy():
+            self.counters.device_wait_cycles += idle
+        else:
+            self.counters.idle_cycles += idle
+        self.advance()
+
+    def mmio(self, hart: Hart, reason: ExitReason) -> None:
+        """Carry out a device access of a hart, or of a virtual CPU, on the bus."""
+        address, size = hart.exit_addr, hart.exit_size
+        try:
+            if reason == ExitReason.MMIO_READ:
+                complete_load(hart, self.board.bus.read(address, size))
+            else:
+                self.board.bus.write(address, size, hart.exit_value)
+                complete_store(hart)
+        except BusError:
+            cause = Cause.LOAD_ACCESS if reason == ExitReason.MMIO_READ else Cause.STORE_ACCESS
+            raise_trap(hart, cause, hart.exit_tval)
+            return
+        self.count_key("mmio_by_device", "mmio_accesses", self.board.bus.find(address).name)
+
+    def mark(self, value: int, counters: Counters) -> None:
+        """Begin (1) or end (2) the measured region."""
+        if value == 1:
+            self.region.begin = counters
+        elif value == 2 and self.region.begin is not None:
+            self.region.end = counters
+
+    def run(
+        self,
+        mode: Any,
+        max_instructions: int,
+        progress: Callable[[int], None] | None = None,
+    ) -> Outcome:
+        """Run until the guest stops, crashes, or has retired ``max_instructions``.
+
+        Interrupting (``KeyboardInterrupt``) ends the run with the outcome ``interrupted``; the
+        machine stays as it is and can be inspected or run on.
+        """
+        result = self.outcome = Outcome()
+        board = self.board
+        try:
+            while True:
+                self.advance()
+                if board.exit_code is not None:
+                    result.exit_code = board.exit_code
+                    return result
+                left = max_instructions - self.guest_instructions
+                if left <= 0:
+                    result.outcome = "limit"
+                    return result
+                if progress is not None:
+                    progress(self.guest_instructions)
+                mode.enter()
+                mode.handle(self.engine.run(self.hart, self.budget(left)))
+        except GuestCrashed as crash:
+            result.outcome, result.crash = "crashed", str(crash)
+        except KeyboardInterrupt:
+            result.outcome = "interrupted"
+        return result
+
+

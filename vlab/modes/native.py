@@ -1,0 +1,65 @@
+"""``native``: the guest has the hardware to itself. The baseline of every comparison.
+
+The hardware carries out everything, traps and page walks included. What is left to do here is
+what a board does around a hart: device registers, time, sleep, and the firmware's calls.
+"""
+
+from __future__ import annotations
+
+from vlab.counters import Counters
+from vlab.exits import ExitReason
+from vlab.isa.fields import Cause
+from vlab.machine import GuestCrashed, Machine
+from vlab.modes.counting import hardware_counters
+from vlab.sbi import Sbi
+
+
+class Native:
+    """The guest runs on the physical hart.
+
+    Parameters
+    ----------
+    machine
+        The machine, loaded with the guest at its own physical addresses.
+    sbi
+        The firmware's services, or None if the guest brings its own.
+    """
+
+    technique = "native"
+
+    def __init__(self, machine: Machine, sbi: Sbi | None) -> None:
+        self.machine, self.hart, self.sbi = machine, machine.hart, sbi
+        if sbi is not None:
+            self.hart.intercept = 1 << Cause.ECALL_S
+
+    def enter(self) -> None:
+        """Nothing to load: the hart is the guest's."""
+
+    def handle(self, reason: ExitReason) -> None:
+        """Do what the board does when the hart leaves the engine."""
+        machine, hart = self.machine, self.hart
+        if reason == ExitReason.MMIO_READ or reason == ExitReason.MMIO_WRITE:
+            machine.advance()
+            machine.mmio(hart, reason)
+        elif reason == ExitReason.WFI:
+            machine.sleep()
+        elif reason == ExitReason.TIME:
+            machine.advance()
+            hart.time, hart.time_fresh = machine.clock.time, 1
+        elif reason == ExitReason.TRAP:
+            self.on_trap(hart.exit_cause)
+        elif reason == ExitReason.MARK:
+            machine.mark(hart.exit_value, self.counters())
+
+    def on_trap(self, cause: int) -> None:
+        """Serve a call of the firmware; nothing else is intercepted."""
+        if self.sbi is None or cause != Cause.ECALL_S:
+            raise GuestCrashed(f"unexpected trap {cause} at {self.hart.pc:#x}")
+        self.machine.advance()
+        self.machine.count("sbi_calls")
+        self.sbi.call(self.hart)
+        self.hart.pc += 4
+
+    def counters(self) -> Counters:
+        """Return everything counted so far."""
+        return self.machine.counters + hardware_counters(self.hart)

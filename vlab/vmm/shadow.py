@@ -1,0 +1,303 @@
+"""Shadow page tables (Adams & Agesen 2006, section 2.4; RVirt).
+
+The hardware walks tables that the monitor builds, entry by entry, from the guest's own: one
+set per guest address space and virtual regime. Guest page tables are write-protected, so a
+shadow stays true while its address space is not running, and a change of ``satp`` needs no
+new shadow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from vlab.isa.fields import (
+    FETCH,
+    LOAD,
+    PTE_A,
+    PTE_D,
+    PTE_PPN,
+    PTE_R,
+    PTE_U,
+    PTE_V,
+    PTE_W,
+    PTE_X,
+    SATP_PPN,
+    SATP_SV39,
+    STORE,
+    SUM,
+    M,
+    U,
+)
+from vlab.isa.mmu import leaf_address, permitted
+from vlab.state import Hart
+from vlab.vmm.frames import PAGE, FramePool
+
+POINTER = PTE_V
+FLOOD = 32
+"""Writes to a guest table without a fill through it, after which it is taken for data."""
+
+BARE = "bare"
+
+
+@dataclass(eq=False)
+class Space:
+    """The shadow of one guest address space under one virtual regime.
+
+    Attributes
+    ----------
+    key : tuple
+        ``(guest root frame or None, regime)``.
+    root : int
+        Host-physical address of the shadow root.
+    asid : int
+        Tag of its translations in the hardware's TLB.
+    tables : dict
+        Host-physical address of each shadow table by ``(level, virtual base)``.
+    leaves : dict
+        Host-physical address of each filled leaf entry by virtual page.
+    """
+
+    key: tuple[int | None, str]
+    root: int
+    asid: int
+    tables: dict[tuple[int, int], int] = field(default_factory=dict)
+    leaves: dict[int, int] = field(default_factory=dict)
+
+
+def regime_of(vcpu: Hart) -> str:
+    """Return the virtual regime: what decides which guest entries permit an access."""
+    if vcpu.priv == M or vcpu.satp >> 60 == 0:
+        return BARE
+    if vcpu.priv == U:
+        return "U"
+    return "S+SUM" if vcpu.mstatus & SUM else "S"
+
+
+class ShadowPaging:
+    """All shadow address spaces of one guest.
+
+    Parameters
+    ----------
+    physical
+        Host-physical memory, where the shadow tables are.
+    pool
+        The monitor's frames.
+    p2m
+        Machine frame number by guest-physical frame of RAM, dtype uint64.
+    guest_base
+        Guest-physical address of RAM.
+    asids
+        Number of address-space tags that the hardware has.
+    flush
+        ``flush(va, asid)`` invalidates hardware translations: of one page of a space, or of
+        the whole TLB when ``va`` is None.
+    """
+
+    def __init__(self, physical, pool: FramePool, p2m: np.ndarray, guest_base: int, asids: int,  # type: ignore[no-untyped-def]
+                 flush) -> None:
+        self.physical, self.pool, self.flush = physical, pool, flush
+        self.p2m = p2m.tolist()
+        self.first_frame = guest_base // PAGE
+        self.asids = asids
+        self.next_asid = 0
+        self.spaces: dict[tuple[int | None, str], Space] = {}
+        self.tables: dict[int, set[tuple[int, int, int]]] = {}
+        self.writes: dict[int, int] = {}
+        self.writable: dict[int, set[tuple[Space, int]]] = {}
+        self.fills = self.flushes = 0
+
+    # -- spaces ---------------------------------------------------------------
+
+    def space(self, vcpu: Hart) -> Space:
+        """Return the shadow that serves the virtual CPU's present regime."""
+        regime = regime_of(vcpu)
+        root = None if regime == BARE else vcpu.satp & SATP_PPN
+        key = (root, regime)
+        found = self.spaces.get(key)
+        if found is None:
+            found = self.spaces[key] = Space(key, self._table(), self._asid())
+            if root is not None:
+                self._protect(root, (root, 2, 0))
+        return found
+
+    def satp(self, space: Space) -> int:
+        """Return the hardware's ``satp`` for a space."""
+        return SATP_SV39 | space.asid << 44 | space.root >> 12
+
+    def _asid(self) -> int:
+        if self.asids <= 1:
+            return 0
+        self.next_asid += 1
+        if self.next_asid == self.asids:
+            self.next_asid = 1
+            self.flush(None, 0)
+        return self.next_asid
+
+    def _table(self) -> int:
+        frame = self.pool.allocate()
+        if frame is None:
+            raise ShadowFull
+        self.physical.write(frame, bytes(PAGE))
+        return frame
+
+    def drop_all(self) -> None:
+        """Throw all shadows away (the monitor ran out of frames)."""
+        for space in list(self.spaces.values()):
+            self._release(space)
+        self.tables.clear()
+        self.writes.clear()
+        self.flush(None, 0)
+
+    def _release(self, space: Space) -> None:
+        for va in list(space.leaves):
+            self._forget(space, va)
+        for frame in space.tables.values():
+            self.pool.release(frame)
+        self.pool.release(space.root)
+        del self.spaces[space.key]
+        self.flushes += 1
+
+    # -- filling ----------------------------------------------------------------
+
+    def guest_path(self, vcpu: Hart, va: int) -> list[tuple[int, int, int]]:
+        """Return ``(table frame, level, virtual base it covers)`` for each table of a walk."""
+        path = []
+        table, level = vcpu.satp & SATP_PPN, 2
+        while True:
+            span = 12 + 9 * (level + 1)
+            path.append((table, level, va >> span << span if level < 2 else 0))
+            pte = vcpu.memory.load(table * PAGE + (va >> (12 + 9 * level) & 511) * 8, 8)
+            if pte & (PTE_R | PTE_X) or level == 0:
+                return path
+            table, level = (pte & PTE_PPN) >> 10, level - 1
+
+    def fill(self, vcpu: Hart, space: Space, va: int, pte: int, level: int) -> None:
+        """Enter the shadow of the guest's leaf ``pte`` for the page of ``va``.
+
+        The caller walked the guest's tables (accessed and dirty bits included) and knows that
+        the page is in guest RAM. Every shadow leaf is 4 KiB and carries U, for the guest runs in
+        physical U-mode at every virtual privilege; what the regime does not permit is left out.
+        """
+        page = va & ~0xFFF
+        frame = leaf_address(pte, level, va) // PAGE
+        if space.key[0] is not None:
+            for table, depth, base in self.guest_path(vcpu, va):
+                self._protect(table, (space.key[0], depth, base))
+                self.writes[table] = 0
+        flags = PTE_V | PTE_U | PTE_A | PTE_D
+        if space.key[1] == BARE:
+            flags |= PTE_R | PTE_X | PTE_W
+        else:
+            flags |= PTE_R if permitted(vcpu, pte, LOAD, vcpu.priv) else 0
+            flags |= PTE_X if permitted(vcpu, pte, FETCH, vcpu.priv) else 0
+            if pte & PTE_D and permitted(vcpu, pte, STORE, vcpu.priv):
+                flags |= PTE_W
+        if frame in self.tables:
+            flags &= ~PTE_W
+        if flags & PTE_W:
+            flags |= PTE_R
+            self.writable.setdefault(frame, set()).add((space, page))
+        entry = self._leaf_entry(space, page)
+        mapped = self.p2m[frame - self.first_frame]
+        self.physical.store(entry, 8, mapped << 10 | flags)
+        space.leaves[page] = entry
+        self.fills += 1
+
+    def _leaf_entry(self, space: Space, va: int) -> int:
+        table = space.root
+        for level in (2, 1):
+            shift = 12 + 9 * level
+            key = (level - 1, va >> shift)
+            below = space.tables.get(key)
+            if below is None:
+                below = space.tables[key] = self._table()
+                self.physical.store(table + (va >> shift & 511) * 8, 8, below >> 2 | POINTER)
+            table = below
+        return table + (va >> 12 & 511) * 8
+
+    # -- protection ---------------------------------------------------------------
+
+    def is_table(self, gpa: int) -> bool:
+        """Return whether a guest-physical address is in a protected guest page table."""
+        return gpa // PAGE in self.tables
+
+    def _protect(self, frame: int, use: tuple[int, int, int]) -> None:
+        uses = self.tables.get(frame)
+        if uses is None:
+            uses = self.tables[frame] = set()
+            for space, va in self.writable.pop(frame, ()):
+                self.drop(space, va)
+        uses.add(use)
+
+    def written(self, gpa: int) -> None:
+        """Drop what depends on a guest entry that was written, in every space.
+
+        A table that is written over and over without being used is taken for data.
+        """
+        frame = gpa // PAGE
+        uses = self.tables.get(frame)
+        if uses is None:
+            return
+        for root, level, base in uses:
+            size = 1 << (12 + 9 * level)
+            first = base + (gpa % PAGE // 8) * size
+            if level == 2 and first >> 38:
+                first |= -1 << 39 & (1 << 64) - 1
+            self._drop_range(root, first, size)
+        self.writes[frame] = self.writes.get(frame, 0) + 1
+        if self.writes[frame] > FLOOD:
+            self._unprotect(frame, uses)
+
+    def _unprotect(self, frame: int, uses: set[tuple[int, int, int]]) -> None:
+        for root, level, base in uses:
+            self._drop_range(root, base, 1 << (12 + 9 * (level + 1)))
+        del self.tables[frame], self.writes[frame]
+        for regime in ("U", "S", "S+SUM"):
+            space = self.spaces.get((frame, regime))
+            if space is not None:
+                self._release(space)
+
+    def _drop_range(self, root: int, first: int, size: int) -> None:
+        for regime in ("U", "S", "S+SUM"):
+            space = self.spaces.get((root, regime))
+            if space is None:
+                continue
+            if size == PAGE:
+                if first in space.leaves:
+                    self.drop(space, first)
+            else:
+                top = size.bit_length() - 1
+                for va in [v for v in space.leaves if size >= 1 << 39 or v >> top == first >> top]:
+                    self.drop(space, va)
+
+    def drop(self, space: Space, va: int) -> None:
+        """Remove one shadow leaf, from the tables and from the hardware's TLB."""
+        self._forget(space, va)
+        self.flush(va, space.asid)
+
+    def _forget(self, space: Space, va: int) -> None:
+        entry = space.leaves.pop(va)
+        pte = self.physical.load(entry, 8)
+        if pte & PTE_W:
+            for users in self._owners(pte):
+                users.discard((space, va))
+        self.physical.store(entry, 8, 0)
+
+    def _owners(self, pte: int):  # type: ignore[no-untyped-def]
+        frame = self._guest_frame.get(pte >> 10)
+        if frame is not None and frame in self.writable:
+            yield self.writable[frame]
+
+    @property
+    def _guest_frame(self) -> dict[int, int]:
+        inverse = getattr(self, "_inverse", None)
+        if inverse is None:
+            inverse = {m: n + self.first_frame for n, m in enumerate(self.p2m)}
+            self._inverse = inverse
+        return inverse
+
+
+class ShadowFull(Exception):
+    """The monitor has no frame left for shadow tables."""
