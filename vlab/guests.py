@@ -21,7 +21,7 @@ from vlab.errors import BuildError
 
 SOURCES = Path(__file__).parent.parent / "guests"
 IMAGES = Path(__file__).parent / "images"
-ARCHITECTURES = ("native",)
+ARCHITECTURES = ("native", "pv")
 LIBRARY = ("lib.c", "printf.c", "workload.c", "diskwork.c", "start.S")
 CHECKSUMS = "SHA256SUMS"
 

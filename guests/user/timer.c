@@ -2,7 +2,7 @@
 #include "user.h"
 
 int main(int argc, char **argv) {
-  u64 n = parameter(argc, argv, "n", 100), hz = parameter(argc, argv, "hz", 1000);
+  u64 n = parameter(argc, argv, "n", 100), hz = parameter(argc, argv, "hz", 10000);
   u64 work = parameter(argc, argv, "work", 500), checksum = 0;
   if (timerhz(hz) < 0)
     error("timer: hz=%lu is out of range\n", hz);

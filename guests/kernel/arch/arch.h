@@ -2,7 +2,8 @@
 // functions. arch/native runs on the bare machine, arch/pv on a monitor's
 // hypercalls. The rest of the kernel is the same in both images.
 //
-// What is inline (trap_from_user, intr_*, pt_*) is in each one's cpu.h.
+// The declarations in comments are for functions that one side has inline: each side
+// declares them in its cpu.h.
 #pragma once
 #include "pte.h"
 #include "trapframe.h"
@@ -29,11 +30,11 @@ void trap(struct trapframe *);
 void trap_return(void);                 // first code of a new process: resumes from
                                         // the frame that the stack pointer points to
 void trap_init_user(struct trapframe *, u64 pc, u64 sp);
-static bool trap_from_user(struct trapframe *);
+// bool trap_from_user(struct trapframe *);
 
-static void intr_on(void);
-static void intr_off(void);
-static bool intr_enabled(void);
+// void intr_on(void);
+// void intr_off(void);
+// bool intr_enabled(void);
 void intr_wait(void);                   // interrupts off; sleeps until one was handled
 void external_interrupt(void);          // serves the devices that interrupted
 
@@ -41,9 +42,9 @@ void timer_set(u64 when);               // one interrupt at that time
 
 // ---- Page tables ---------------------------------------------------------------
 // pt_set may be delayed until pt_commit; pt_get always sees it.
-static pte_t pt_get(pte_t *slot);
-static void pt_set(pte_t *slot, pte_t pte);
-static void pt_commit(void);            // before a page that was a table is written as
+// pte_t pt_get(pte_t *slot);
+// void pt_set(pte_t *slot, pte_t pte);
+// void pt_commit(void);                // before a page that was a table is written as
                                         // data (trap_return does it, too)
 void pt_table_new(pte_t *table);        // a zeroed page becomes a page table …
 void pt_table_free(pte_t *table);       // … and a plain page again
