@@ -52,7 +52,7 @@ def overview(frame: DataFrame, exits: DataFrame) -> Drawing:
         ax.set_title(finding[:1].upper() + finding[1:])
     _mode_legend(axes[0, 0], frame)
     axes[1, 1].legend(loc="upper center", bbox_to_anchor=(0.45, -0.16), ncols=4)
-    figure.suptitle(f"One guest, {len(panels.modes_of(frame))} modes: {findings[0]}")
+    figure.suptitle(f"The same guest operating system in {len(panels.modes_of(frame))} modes")
     return _described(figure, frame, findings)
 
 
@@ -76,11 +76,8 @@ def cycles(frame: DataFrame, exits: DataFrame) -> Drawing:
         labels.update(zip(names, handles, strict=True))
     order = [label for label, _, _ in CATEGORY_STYLE.values() if label in labels]
     figure.legend([labels[n] for n in order], order, loc="outside lower center", ncols=4)
-    figure.supxlabel("modelled cycles (native = 1)")
-    finding = panels.extremes(
-        runs, "slowdown", "{mode} costs {low} native in {best}, {high} in {worst}", "×"
-    )
-    figure.suptitle(finding[:1].upper() + finding[1:])
+    finding = panels.cost(frame)
+    figure.suptitle(f"Modelled cycles, native = 1: {finding}")
     return _described(figure, frame, [finding])
 
 
@@ -96,7 +93,7 @@ def _relative_stack(ax: Axes, runs: DataFrame, modes: list[str]) -> None:
     ax.set_xlim(0, limit)
     for row, mode in enumerate(present):
         cut = totals[mode] > limit
-        text = f"{totals[mode]:.3g}×" + (" →" if cut else "")
+        text = f"{totals[mode]:.2f}×" + (" →" if cut else "")
         ax.annotate(
             text,
             (min(totals[mode], limit), row),
@@ -170,19 +167,19 @@ def throughput(frame: DataFrame, exits: DataFrame) -> Drawing:
     figure = Drawing(figsize=(19, _rows(frame, 3.2)), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     modes = panels.modes_of(frame)
-    panels.dots(left, panels.measured(frame), "throughput", modes, 0.01)
-    left.set_xlabel("modelled: guest work per cycle (native = 1, log scale)")
+    scale = panels.dots(left, panels.measured(frame), "throughput", modes)
+    left.set_xlabel(f"modelled: guest work per cycle (native = 1, {scale})")
     left.set_title("In the model's cycles")
     speed = frame.assign(speed=frame["guest_instructions"] / frame["wall_s"] / 1e6)
-    panels.dots(right, panels.measured(speed), "speed", modes, 0.01)
-    right.set_xlabel("measured: million guest instructions per second here (log scale)")
+    scale = panels.dots(right, panels.measured(speed), "speed", modes)
+    right.set_xlabel(f"measured: million guest instructions per second ({scale})")
     right.set_title("On this computer's clock, start-up included")
-    _mode_legend(left, frame)
+    _mode_legend(left, panels.measured(frame))
     finding = panels.extremes(
         panels.measured(frame),
         "throughput",
         "{mode} keeps {high} of native throughput in {worst}, {low} in {best}",
-        "×",
+        "{:.1%}",
     )
     figure.suptitle(finding[:1].upper() + finding[1:])
     return _described(figure, frame, [finding])
@@ -216,7 +213,7 @@ def _described(figure: Drawing, frame: DataFrame, findings: list[str]) -> Drawin
     """Give the figure its alternative text: the findings, then the numbers."""
     rows = panels.measured(frame).dropna(subset=["slowdown"])
     numbers = "; ".join(
-        f"{name}: " + ", ".join(f"{r.mode} {r.slowdown:.3g}" for r in group.itertuples())
+        f"{name}: " + ", ".join(f"{r.mode} {r.slowdown:.2f}" for r in group.itertuples())
         for name, group in rows.groupby("workload", sort=False)
     )
     words = ". ".join(finding for finding in findings if finding)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import floor, log10
 from typing import TYPE_CHECKING, Any
 
 from vlab.figures.style import CATEGORY_STYLE, MODE_COLOURS, MODE_MARKERS, MODES
@@ -27,14 +28,15 @@ def per_thousand(frame: DataFrame, column: str) -> DataFrame:
     return frame.assign(rate=1000 * frame[column] / frame["guest_instructions"])
 
 
-def dots(ax: Axes, frame: DataFrame, column: str, modes: list[str], linear_below: float) -> None:
+def dots(ax: Axes, frame: DataFrame, column: str, modes: list[str]) -> str:
     """Draw one row a workload and one marker a mode; predictions are hollow.
 
-    The horizontal axis is logarithmic down to ``linear_below``, so that zero can be shown.
+    Returns the scale of the horizontal axis for its label: logarithmic, but linear next to
+    zero if there are zeros.
     """
     workloads = list(dict.fromkeys(frame["workload"]))
     for i, mode in enumerate(modes):
-        rise = 0.16 * ((len(modes) - 1) / 2 - i)
+        rise = 0.22 * ((len(modes) - 1) / 2 - i)
         runs = measured(frame[frame["mode"] == mode]).dropna(subset=[column])
         guesses = frame[frame["of"] == mode].dropna(subset=[column])
         for rows, size, fill, order in (
@@ -55,55 +57,67 @@ def dots(ax: Axes, frame: DataFrame, column: str, modes: list[str], linear_below
             )
     ax.set_yticks(range(len(workloads)), workloads)
     ax.set_ylim(len(workloads) - 0.5, -0.5)
-    ax.set_xscale("symlog", linthresh=linear_below)
-    ax.set_xlim(left=0)
-    ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    return _scale(ax, frame[frame["mode"].isin(modes) | frame["of"].isin(modes)][column].dropna())
+
+
+def _scale(ax: Axes, values: Any) -> str:
+    positive = values[values > 0]
+    if not len(positive):
+        return "linear scale"
+    low, high = positive.min(), positive.max()
+    if (values <= 0).any():
+        least = 10.0 ** max(-2, floor(log10(low)))
+        ax.set_xscale("symlog", linthresh=least)
+        ax.set_xlim(0, high * 1.3)
+        name = f"log scale above {least:g}"
+    else:
+        ax.set_xscale("log")
+        margin = max(1.15, (high / low) ** 0.04)
+        ax.set_xlim(low / margin, high * margin)
+        name = "log scale"
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
     ax.grid(axis="x", which="major")
+    return name
 
 
 def slowdown(ax: Axes, frame: DataFrame) -> str:
     """Modelled cycles relative to native (absolute without it), by workload and mode."""
     column = "slowdown" if frame["slowdown"].notna().any() else "cycles"
-    dots(ax, frame, column, modes_of(frame), 1.0)
-    ax.set_xscale("log")
-    ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    ax.set_xlim(frame[column].min() / 1.15, frame[column].max() * 1.25)
+    scale = dots(ax, frame, column, modes_of(frame))
     if column == "cycles":
-        ax.set_xlabel("modelled cycles (log scale)")
-        return extremes(measured(frame), column, "{mode}: {worst} takes most cycles", "")
+        ax.set_xlabel(f"modelled cycles ({scale})")
+        return extremes(measured(frame), column, "{mode}: {worst} takes most cycles", "{:.3g}")
     ax.axvline(1, color="#666666", linewidth=1)
-    ax.set_xlabel("modelled cycles relative to native (times, log scale)")
-    return extremes(
-        measured(frame), column, "{mode} costs {low} native in {best}, {high} in {worst}", "×"
-    )
+    ax.set_xlabel(f"modelled cycles relative to native (times, {scale})")
+    return cost(frame)
 
 
 def exits(ax: Axes, frame: DataFrame) -> str:
     """Exits to the monitor per thousand guest instructions."""
     rates = per_thousand(frame, "exits")
     monitored = [mode for mode in modes_of(frame) if mode in ("fullvirt", "paravirt")]
-    dots(ax, rates, "rate", monitored, 0.01)
-    ax.set_xlabel("exits per 1000 guest instructions (log scale down to 0.01)")
+    scale = dots(ax, rates, "rate", monitored)
+    ax.set_xlabel(f"exits per 1000 guest instructions ({scale})")
     runs = measured(rates)
     totals = runs.groupby("mode")["exits"].sum()
     if {"fullvirt", "paravirt"} <= set(totals.index) and totals["paravirt"]:
         ratio = totals["fullvirt"] / totals["paravirt"]
         return f"fullvirt leaves the guest {ratio:.1f} times as often as paravirt"
-    return extremes(runs[runs["mode"].isin(monitored)], "rate", "{mode}: most exits in {worst}", "")
+    return extremes(runs[runs["mode"].isin(monitored)], "rate", "{mode}: most exits in {worst}")
 
 
 def translation(ax: Axes, frame: DataFrame) -> str:
     """Page-table entries read per thousand guest instructions."""
     rates = per_thousand(frame, "walk_references")
-    dots(ax, rates, "rate", modes_of(frame), 0.01)
-    ax.set_xlabel("page-table entries read per 1000 instructions (log scale down to 0.01)")
+    scale = dots(ax, rates, "rate", modes_of(frame))
+    ax.set_xlabel(f"page-table entries read per 1000 instructions ({scale})")
     runs = measured(rates)
     native = runs[runs["mode"] == "native"]
     chosen = native if len(native) else runs
     if chosen["rate"].notna().sum() == 0:
         return "page walks"
     worst = chosen.loc[chosen["rate"].idxmax()]
-    return f"{worst['workload']} walks most: {worst['rate']:.3g} entries per 1000 instructions"
+    return f"{worst['workload']} walks most: {worst['rate']:.3g} entries per 1000"
 
 
 def shares(ax: Axes, frame: DataFrame) -> str:
@@ -117,8 +131,9 @@ def shares(ax: Axes, frame: DataFrame) -> str:
     ax.set_xlim(0, 100)
     ax.set_xlabel("share of modelled cycles (%, mean over workloads)")
     useful = mean["cycles_guest_user"] + mean["cycles_guest_kernel"]
-    words = ", ".join(f"{mode} {useful[mode]:.0f} %" for mode in modes)
-    return f"share of the guest's own instructions: {words}"
+    chosen = [mode for mode in ("native", "fullvirt", "paravirt") if mode in modes] or modes
+    words = ", ".join(f"{mode} {useful[mode]:.0f} %" for mode in chosen)
+    return f"the guest's own share: {words}"
 
 
 def stack(ax: Axes, table: DataFrame, modes: list[str]) -> None:
@@ -143,8 +158,14 @@ def stack(ax: Axes, table: DataFrame, modes: list[str]) -> None:
     ax.grid(axis="y", visible=False)
 
 
-def extremes(runs: DataFrame, column: str, template: str, unit: str) -> str:
-    """Fill the template with where a mode (fullvirt, if it is there) does best and worst."""
+def cost(frame: DataFrame) -> str:
+    """Say where full virtualization costs least and most."""
+    template = "{mode} costs {low} native in {best}, {high} in {worst}"
+    return extremes(measured(frame), "slowdown", template, "{:.2f}×")
+
+
+def extremes(runs: DataFrame, column: str, template: str, number: str = "{}") -> str:
+    """Fill the template with where a mode (fullvirt, if it is there) has least and most."""
     modes = modes_of(runs)
     if not modes:
         return ""
@@ -157,6 +178,6 @@ def extremes(runs: DataFrame, column: str, template: str, unit: str) -> str:
         mode=mode,
         best=best["workload"],
         worst=worst["workload"],
-        low=f"{best[column]:.3g}{unit}",
-        high=f"{worst[column]:.3g}{unit}",
+        low=number.format(best[column]),
+        high=number.format(worst[column]),
     )
