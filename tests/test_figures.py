@@ -66,6 +66,23 @@ def test_a_figure_that_cannot_be_written_leaves_no_trace(comparison, tmp_path: P
     assert not list(tmp_path.glob("fig*"))
 
 
+def test_a_write_that_fails_leaves_the_old_file(
+    comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A figure is complete under its name or not there at all."""
+    path = tmp_path / "figure.svg"
+    path.write_bytes(b"old")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(OutputError, match="No space left"):
+        comparison.save(path)
+    assert path.read_bytes() == b"old"
+    assert not list(tmp_path.glob(".figure*"))
+
+
 def test_an_unknown_kind_is_refused(comparison) -> None:
     """The nearest kind is suggested."""
     with pytest.raises(ParameterError, match="did you mean 'cycles'"):

@@ -148,6 +148,7 @@ def test_the_frame_relates_runs_to_native_and_to_predictions() -> None:
     assert (measured.xs("native", level="mode")["slowdown"] == 1).all()
     full = measured.loc[("ptemod", "fullvirt")]
     assert full["slowdown"] == full["cycles"] / measured.loc[("ptemod", "native")]["cycles"]
+    assert full["throughput"] == pytest.approx(1 / full["slowdown"])
     guess = frame[frame["of"] == "fullvirt"].loc[("ptemod", "simulate")]
     assert guess["cycles_error"] == pytest.approx(guess["cycles"] / full["cycles"] - 1)
     assert guess["exits_error"] == 0

@@ -60,8 +60,7 @@ def html_table(comparison: Comparison) -> str:
 def _rows(comparison: Comparison) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     previous = None
-    order = {name: i for i, name in enumerate(dict.fromkeys(r.workload for r in comparison.runs))}
-    for run in sorted(comparison.measured or comparison.runs, key=lambda r: order[r.workload]):
+    for run in comparison.measured or comparison.runs:
         prediction = comparison.find(run.workload, "simulate", run.technique)
         rows.append(
             (
