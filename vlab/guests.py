@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
@@ -52,8 +53,7 @@ def build(out_dir: str | Path = IMAGES) -> dict[str, Path]:
     BuildError
         If there are no sources, no ``ziglang``, or the compiler refuses them.
     """
-    if not (SOURCES / "kernel").is_dir():
-        raise BuildError(f"no guest sources at {SOURCES}: build from a checkout of the repository")
+    _require_sources()
     if importlib.util.find_spec("ziglang") is None:
         raise BuildError("the compiler is missing: pip install 'vlab[guests]'")
     out = Path(out_dir)
@@ -70,6 +70,11 @@ def build(out_dir: str | Path = IMAGES) -> dict[str, Path]:
     sums = (f"{hashlib.sha256((out / n).read_bytes()).hexdigest()}  {n}\n" for n in sorted(names))
     (out / CHECKSUMS).write_text("".join(sums), "utf-8")
     return {name: out / name for name in [*names, CHECKSUMS]}
+
+
+def _require_sources() -> None:
+    if not (SOURCES / "kernel").is_dir():
+        raise BuildError(f"no guest sources at {SOURCES}: use a checkout of the repository")
 
 
 def _build_kernel(arch: str, out: Path) -> list[str]:
@@ -142,3 +147,70 @@ def _symbols(image: Path) -> str:
             and not symbol.name.startswith((".L", "$"))
         )
     return "".join(f"{address:016x} {name}\n" for address, name in rows)
+
+
+@dataclass(frozen=True)
+class SourceDiff:
+    """Which source files are in both kernels, and which in one of them, with their lines.
+
+    Attributes
+    ----------
+    shared, native, pv
+        Lines of code by file: neither blank lines nor lines that are only comment.
+    """
+
+    shared: dict[str, int]
+    native: dict[str, int]
+    pv: dict[str, int]
+
+    def __str__(self) -> str:
+        """Return the table that ``vlab guests diff`` prints."""
+        rows = ["lines of code (without blank lines and comments)", ""]
+        for title, files in (
+            ("only in the native image", self.native),
+            ("only in the paravirtual image", self.pv),
+        ):
+            rows += [f"{title}:", *(f"{n:6}  {name}" for name, n in files.items())]
+            rows += [f"{sum(files.values()):6}  in {len(files)} files", ""]
+        native, pv, both = (sum(d.values()) for d in (self.native, self.pv, self.shared))
+        rows.append(f"the same in both: {both} lines in {len(self.shared)} files")
+        share = native / (both + native)
+        rows.append(f"the port replaces {native} of {both + native} lines ({share:.0%}) by {pv}")
+        return "\n".join(rows)
+
+
+def diff() -> SourceDiff:
+    """Compare the sources of the two images.
+
+    Everything outside ``kernel/arch/native`` and ``kernel/arch/pv`` is compiled into both;
+    the programs and the disk are the same files.
+
+    Raises
+    ------
+    BuildError
+        If there are no sources here.
+    """
+    _require_sources()
+    kernel = SOURCES / "kernel"
+    alone = {arch: _lines(kernel / "arch" / arch) for arch in ARCHITECTURES}
+    shared = {**_lines(SOURCES / "include"), **_lines(kernel), **_lines(kernel / "arch")}
+    return SourceDiff(shared, alone["native"], alone["pv"])
+
+
+def _lines(directory: Path) -> dict[str, int]:
+    """Return the lines of code of each source file in a directory, not below it."""
+    return {
+        path.relative_to(SOURCES).as_posix(): _count_code(path)
+        for path in sorted(directory.iterdir())
+        if path.suffix in (".c", ".h", ".S", ".ld")
+    }
+
+
+def _count_code(source: Path) -> int:
+    return sum(map(_is_code, source.read_text("utf-8").splitlines()))
+
+
+def _is_code(line: str) -> bool:
+    line = line.strip()
+    directive = line.startswith(("#include", "#define", "#if", "#else", "#endif", "#pragma"))
+    return bool(line) and (directive or not line.startswith(("//", "#", "/*")))

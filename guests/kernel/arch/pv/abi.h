@@ -63,6 +63,9 @@ struct shared_info {
   volatile u64 pending;
   volatile u64 masked;
 };
+_Static_assert(offsetof(struct shared_info, cmdline) == 256, "offset");
+_Static_assert(offsetof(struct shared_info, pending) == 4096 + PENDING, "offset");
+_Static_assert(offsetof(struct shared_info, masked) == 4096 + MASKED, "offset");
 #define SHARED ((struct shared_info *)SHARED_INFO)
 
 struct mmu_update {
@@ -96,6 +99,9 @@ struct block_ring {
     u64 unused[4];
   } slots[32];
 };
+
+_Static_assert(offsetof(struct console_ring, in) == 2112, "offset");
+_Static_assert(sizeof(struct block_request) == 64, "offset");
 
 static inline i64 hypercall(u64 number, u64 arg0, u64 arg1) {
   register u64 a0 asm("a0") = arg0;
