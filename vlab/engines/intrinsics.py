@@ -108,6 +108,8 @@ INTRINSICS: dict[object, Emit] = {
     bits.sext: _sext,
     bits.quotient: _call("quotient"),
     bits.remainder: _call("remainder"),
+    bits.uquotient: _call("uquotient"),
+    bits.uremainder: _call("uremainder"),
     bits.mul_high_ss: _call("mul_high_ss"),
     bits.mul_high_su: _call("mul_high_su"),
     bits.mul_high_uu: _call("mul_high_uu"),
@@ -129,12 +131,13 @@ define internal i64 @{name}(i64 %a, i64 %b) alwaysinline {{
 def _divide(name: str, op: str) -> str:
     # A meaning handles division by zero and overflow itself; the guards only keep LLVM's
     # division defined when both arms of a conditional are evaluated.
+    overflow = "and i1 %minus, %least" if op.startswith("s") else "and i1 false, false"
     return f"""
 define internal i64 @{name}(i64 %a, i64 %b) alwaysinline {{
   %zero = icmp eq i64 %b, 0
   %minus = icmp eq i64 %b, -1
   %least = icmp eq i64 %a, -9223372036854775808
-  %overflow = and i1 %minus, %least
+  %overflow = {overflow}
   %bad = or i1 %zero, %overflow
   %d = select i1 %bad, i64 1, i64 %b
   %r = {op} i64 %a, %d
@@ -227,6 +230,8 @@ PRELUDE = "\n".join(
         _mul_high("mul_high_uu", "zext", "zext"),
         _divide("quotient", "sdiv"),
         _divide("remainder", "srem"),
+        _divide("uquotient", "udiv"),
+        _divide("uremainder", "urem"),
         _ram_access(),
     ]
 )

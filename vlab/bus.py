@@ -1,0 +1,100 @@
+"""The bus: which device answers at which physical address."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+from vlab.errors import MachineError
+
+
+class BusError(Exception):
+    """No device answers. Guest-caused: it becomes an access fault."""
+
+
+class Device(Protocol):
+    """What a device looks like from outside (see ``docs/architecture.md``)."""
+
+    name: str
+    size: int
+    deadline: int | None
+
+    def read(self, offset: int, size: int) -> int: ...
+    def write(self, offset: int, value: int, size: int) -> None: ...
+    def on_deadline(self, now: int) -> None: ...
+    def state(self) -> dict[str, Any]: ...
+    def restore(self, state: dict[str, Any]) -> None: ...
+
+
+class Mapping(NamedTuple):
+    """A device at its place."""
+
+    base: int
+    end: int
+    device: Device
+
+    @property
+    def name(self) -> str:
+        """The device's name."""
+        return self.device.name
+
+
+class Bus:
+    """Devices by address, in the order of their addresses."""
+
+    def __init__(self) -> None:
+        self.mappings: list[Mapping] = []
+        self._timed: list[Device] = []
+
+    def insert(self, device: Device, base: int) -> None:
+        """Attach a device; overlapping ranges are refused."""
+        end = base + device.size
+        for other in self.mappings:
+            if base < other.end and other.base < end:
+                raise MachineError(
+                    f"{device.name} at {base:#x} overlaps {other.name} at {other.base:#x}"
+                )
+        self.mappings.append(Mapping(base, end, device))
+        self.mappings.sort(key=lambda m: m.base)
+        self.watch(device)
+
+    def watch(self, device: Any) -> None:
+        """Let something without registers have a deadline too."""
+        self._timed.append(device)
+
+    def find(self, address: int) -> Mapping:
+        """Return the mapping that an address belongs to, or raise `BusError`."""
+        for mapping in self.mappings:
+            if mapping.base <= address < mapping.end:
+                return mapping
+        raise BusError(f"{address:#x}")
+
+    def read(self, address: int, size: int) -> int:
+        """Read a register."""
+        base, end, device = self.find(address)
+        if address + size > end:
+            raise BusError(f"{address:#x}")
+        return device.read(address - base, size) & (1 << 8 * size) - 1
+
+    def write(self, address: int, size: int, value: int) -> None:
+        """Write a register."""
+        base, end, device = self.find(address)
+        if address + size > end:
+            raise BusError(f"{address:#x}")
+        device.write(address - base, value & (1 << 8 * size) - 1, size)
+
+    def deadline(self) -> int | None:
+        """Return the earliest deadline, None if there is none."""
+        earliest = None
+        for device in self._timed:
+            due = device.deadline
+            if due is not None and (earliest is None or due < earliest):
+                earliest = due
+        return earliest
+
+    def advance(self, now: int) -> None:
+        """Let devices act whose deadline has come, the earliest first."""
+        while True:
+            due = [d for d in self._timed if d.deadline is not None and d.deadline <= now]
+            if not due:
+                return
+            min(due, key=lambda d: d.deadline).on_deadline(now)

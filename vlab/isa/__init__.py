@@ -1,0 +1,1 @@
+"""The instruction set: one table, and everything that is made from it."""

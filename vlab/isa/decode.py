@@ -1,0 +1,98 @@
+"""Decoding, from the table."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from vlab.isa.bits import sext
+from vlab.isa.rvc import expand
+from vlab.isa.table import FORMATS, INSTRUCTIONS, Instruction
+
+NONE_F, I_F, S_F, B_F, U_F, J_F, SHAMT6_F, SHAMT5_F, CSR_F = range(len(FORMATS))
+
+
+class Decoded(NamedTuple):
+    """A decoded instruction: its row, register numbers, immediate and length in bytes."""
+
+    row: Instruction
+    rd: int
+    rs1: int
+    rs2: int
+    imm: int
+    length: int
+
+
+def immediate(bits: int, form: int) -> int:
+    """Return the immediate of a format (unprivileged specification, section 2.3)."""
+    if form == I_F:
+        return sext(bits >> 20, 12)
+    if form == S_F:
+        return sext(bits >> 25 << 5 | (bits >> 7 & 31), 12)
+    if form == B_F:
+        low = (bits >> 8 & 15) << 1 | (bits >> 25 & 63) << 5
+        return sext(bits >> 31 << 12 | (bits >> 7 & 1) << 11 | low, 13)
+    if form == U_F:
+        return sext(bits & 0xFFFFF000, 32)
+    if form == J_F:
+        low = (bits >> 21 & 1023) << 1 | (bits >> 20 & 1) << 11
+        return sext(bits >> 31 << 20 | (bits >> 12 & 255) << 12 | low, 21)
+    if form == SHAMT6_F:
+        return bits >> 20 & 63
+    if form == SHAMT5_F:
+        return bits >> 20 & 31
+    if form == CSR_F:
+        return bits >> 20
+    return 0
+
+
+def bucket_of(bits: int) -> int:
+    """Return the bucket of candidate rows: major opcode and funct3."""
+    return (bits >> 2 & 31) << 3 | (bits >> 12 & 7)
+
+
+@cache
+def buckets() -> tuple[tuple[Instruction, ...], ...]:
+    """Return the candidate rows of each of the 256 buckets."""
+    fixed = 0x707F
+    result = []
+    for number in range(256):
+        bits = number >> 3 << 2 | 3 | (number & 7) << 12
+        rows = (r for r in INSTRUCTIONS if (r.match ^ bits) & r.mask & fixed == 0)
+        result.append(tuple(rows))
+    return tuple(result)
+
+
+@cache
+def decode(bits: int) -> Decoded | None:
+    """Decode an instruction, 16 or 32 bits; None if it is illegal."""
+    length = 4
+    if bits & 3 != 3:
+        expanded = expand(bits & 0xFFFF)
+        if expanded is None:
+            return None
+        bits, length = expanded, 2
+    for row in buckets()[bucket_of(bits)]:
+        if bits & row.mask == row.match:
+            imm = immediate(bits, FORMATS.index(row.format))
+            return Decoded(row, bits >> 7 & 31, bits >> 15 & 31, bits >> 20 & 31, imm, length)
+    return None
+
+
+def decoder_tables() -> tuple[np.ndarray, np.ndarray]:
+    """Return the tables of a compiled decoder.
+
+    Returns
+    -------
+    buckets : uint64, shape (256, 2)
+        First candidate and number of candidates.
+    candidates : uint64, shape (n, 4)
+        Mask, match, row index and immediate format.
+    """
+    first, candidates = [], []
+    for rows in buckets():
+        first.append((len(candidates), len(rows)))
+        candidates += [(r.mask, r.match, r.index, FORMATS.index(r.format)) for r in rows]
+    return np.array(first, dtype=np.uint64), np.array(candidates, dtype=np.uint64)
