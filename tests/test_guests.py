@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from vlab.errors import BuildError
 
 WORKLOADS = json.loads((guests.SOURCES / "workloads.json").read_text("utf-8"))
 QEMU = shutil.which("qemu-system-riscv64")
+Boot = Callable[..., tuple[str, int]]
 needs_qemu = pytest.mark.skipif(QEMU is None, reason="no qemu-system-riscv64")
 needs_compiler = pytest.mark.skipif(
     importlib.util.find_spec("ziglang") is None, reason="no ziglang: pip install 'vlab[guests]'"
@@ -173,14 +175,9 @@ def test_a_workload_takes_the_parameters_that_are_listed(row: dict) -> None:
     assert row["summary"].endswith(".")
 
 
-def qemu(tmp_path: Path, bootargs: str, *lines: str) -> tuple[str, int]:
-    """Boot native.elf under QEMU, typing a line at each prompt; return console and status."""
-    disk = tmp_path / "disk.img"
-    shutil.copyfile(guests.IMAGES / "fs.img", disk)
-    command = [QEMU, "-machine", "virt", "-global", "virtio-mmio.force-legacy=false", "-m", "32M"]
-    command += ["-nographic", "-bios", "default", "-kernel", str(guests.IMAGES / "native.elf")]
-    command += ["-append", bootargs, "-drive", f"file={disk},if=none,format=raw,id=d0"]
-    command += ["-device", "virtio-blk-device,drive=d0,bus=virtio-mmio-bus.0"]
+def converse(options: list[str], *lines: str) -> tuple[str, int]:
+    """Run QEMU, typing a line at each prompt; return the guest's console and the status."""
+    command = [QEMU, "-machine", "virt", "-nographic", *options]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, **pipes) as process:
         watchdog = threading.Timer(60, process.kill)
@@ -198,35 +195,75 @@ def qemu(tmp_path: Path, bootargs: str, *lines: str) -> tuple[str, int]:
     return text[text.index("vlab guest kernel\n") :], process.returncode
 
 
+def boot_native(tmp_path: Path, bootargs: str, *lines: str) -> tuple[str, int]:
+    """Boot native.elf on QEMU's board, with QEMU's firmware and a virtio disk."""
+    disk = tmp_path / "disk.img"
+    shutil.copyfile(guests.IMAGES / "fs.img", disk)
+    options = ["-m", "32M", "-bios", "default", "-kernel", str(guests.IMAGES / "native.elf")]
+    options += ["-append", bootargs, "-drive", f"file={disk},if=none,format=raw,id=d0"]
+    options += ["-device", "virtio-blk-device,drive=d0,bus=virtio-mmio-bus.0"]
+    return converse([*options, "-global", "virtio-mmio.force-legacy=false"], *lines)
+
+
+def boot_pv(tmp_path: Path, bootargs: str, *lines: str) -> tuple[str, int]:
+    """Boot pv.elf on the monitor of guests/monitor."""
+    monitor, words = tmp_path / "monitor.elf", tmp_path / "bootargs"
+    guests.build_monitor(monitor)
+    words.write_bytes(bootargs.encode() + b"\0")
+    options = ["-m", "256M", "-bios", str(monitor)]
+    at = {guests.IMAGES / "pv.elf": 0x88, guests.IMAGES / "fs.img": 0x89, words: 0x8A}
+    for file, place in at.items():
+        options += ["-device", f"loader,file={file},addr={place << 24:#x},force-raw=on"]
+    return converse(options, *lines)
+
+
 @needs_qemu
 def test_a_program_runs_and_its_status_is_the_machines(tmp_path: Path) -> None:
     """run= runs the program with its arguments, and nothing else is printed."""
-    assert qemu(tmp_path, "hz=100 run=echo a  b") == ("vlab guest kernel\na b\n", 0)
-    assert qemu(tmp_path, "run=cat nothing")[1] == 1
-    assert qemu(tmp_path, "run=nothing")[1] == 1
+    assert boot_native(tmp_path, "hz=100 run=echo a  b") == ("vlab guest kernel\na b\n", 0)
+    assert boot_native(tmp_path, "run=cat nothing")[1] == 1
+    assert boot_native(tmp_path, "run=nothing")[1] == 1
+
+
+def checksums(console: str) -> list[str]:
+    return sorted(re.findall(r"\w+ checksum=[0-9a-f]{16}", console))
 
 
 @needs_qemu
-def test_checksums_do_not_depend_on_time(tmp_path: Path) -> None:
-    """Every workload prints the same checksum whatever the rate of timer ticks."""
+@needs_compiler
+def test_checksums_depend_on_neither_time_nor_image(tmp_path: Path) -> None:
+    """Workloads print the same at any rate of ticks, and paravirtualized at any batch."""
     script = [w["program"] for w in WORKLOADS if w["program"] != "diskpio"]
-    checksums = []
-    for hz in (100, 5000):
-        console, _ = qemu(tmp_path, f"hz={hz}", *script, "exit")
-        checksums.append(sorted(re.findall(r"\w+ checksum=[0-9a-f]{16}", console)))
-    assert checksums[0] == checksums[1]
-    assert len(checksums[0]) == len(WORKLOADS) - 1
+    runs = [
+        *(boot_native(tmp_path, f"hz={hz}", *script, "exit") for hz in (100, 5000)),
+        *(boot_pv(tmp_path, f"batch={n}", *script, "exit") for n in (1, 3, 512)),
+    ]
+    assert len(checksums(runs[0][0])) == len(script)
+    for console, status in runs[1:]:
+        assert (checksums(console), status) == (checksums(runs[0][0]), 0)
 
 
 @needs_qemu
-def test_the_shell(tmp_path: Path) -> None:
+@needs_compiler
+@pytest.mark.parametrize("options", ["", " write=1", " write=1 chunk=3 n=200"])
+def test_both_disks_hold_the_same_image(tmp_path: Path, options: str) -> None:
+    """The two disk workloads read, or write and read back, the same sectors."""
+    console, _ = boot_pv(tmp_path, "root=ata", f"diskpio{options}", f"diskvirtio{options}", "exit")
+    assert len(set(re.findall(r"checksum=(\w+)", console))) == 1
+    assert len(checksums(console)) == 2
+
+
+@needs_qemu
+@needs_compiler
+@pytest.mark.parametrize("boot", [boot_native, boot_pv])
+def test_the_shell(tmp_path: Path, boot: Boot) -> None:
     """Pipes, redirection, lists, directories and a full process table work."""
     script = (
         *("cat README etc/motd > /out; wc < out; cat out | cat | wc", "mkdir d; cd d"),
         *("echo one two > f; cat f; cd /", "ls d; rm d/f d out", "ls"),
         *("forktest", "nothing", "exit 3"),
     )
-    console, status = qemu(tmp_path, "", *script)
+    console, status = boot(tmp_path, "", *script)
     assert status == 3
     text = b"".join((guests.SOURCES / "files" / n).read_bytes() for n in ("README", "etc/motd"))
     count = f"{len(text.splitlines())} {len(text.split())} {len(text)}\n"

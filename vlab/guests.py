@@ -72,6 +72,13 @@ def build(out_dir: str | Path = IMAGES) -> dict[str, Path]:
     return {name: out / name for name in [*names, CHECKSUMS]}
 
 
+def build_monitor(output: str | Path) -> None:
+    """Build the small monitor with which the tests run ``pv.elf`` under QEMU."""
+    names = [f"monitor/{name}" for name in ("boot.c", "entry.S", "monitor.c", "tables.c")]
+    includes = ("include", "kernel", "kernel/arch/pv")
+    _compile(names, includes, "monitor/monitor.ld", Path(output).absolute())
+
+
 def _require_sources() -> None:
     if not (SOURCES / "kernel").is_dir():
         raise BuildError(f"no guest sources at {SOURCES}: use a checkout of the repository")
