@@ -218,7 +218,7 @@ def build_guests(options: argparse.Namespace) -> int:
     if options.action == "diff":
         print(guests.diff())
     else:
-        for path in guests.build():
+        for path in guests.build().values():
             print(path)
     return OK
 
