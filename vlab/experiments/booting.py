@@ -71,11 +71,11 @@ def boot(
         "set": {"memory": size, **(set or {})},
         "max_instructions": max_instructions,
     }
-    files = {
-        "image": existing(image, ImageError),
-        "disk": existing(disk, DiskError) if disk is not None else None,
-        "initrd": existing(initrd, ImageError) if initrd is not None else None,
-        "firmware": existing(firmware, ImageError) if firmware is not None else None,
+    kernel = existing(image, ImageError)
+    files: dict[str, Path | None] = {
+        "disk": existing(disk, DiskError) if disk else None,
+        "initrd": existing(initrd, ImageError) if initrd else None,
+        "firmware": existing(firmware, ImageError) if firmware else None,
     }
 
     from vlab.modes import boot_image
@@ -83,6 +83,7 @@ def boot(
     begin = time.perf_counter()
     ended = boot_image(
         mode,
+        image=kernel,
         **files,
         bootargs=append,
         memory=size,
@@ -94,10 +95,10 @@ def boot(
         console=console or Script(input),
         progress=progress,
     )
-    name = Path(image).name
-    params = {key: str(path) for key, path in files.items() if path is not None}
     wall_s = time.perf_counter() - begin
-    return from_outcome(ended, name, mode, None, params | {"append": append}, settings, wall_s)
+    params = {key: str(path) for key, path in files.items() if path is not None}
+    params["append"] = append
+    return from_outcome(ended, kernel.name, mode, None, params, settings, wall_s)
 
 
 def boot_interactively(image: str | Path, mode: str, **options: Any) -> Result:
