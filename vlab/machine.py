@@ -12,14 +12,13 @@ from typing import Any, Protocol
 
 from vlab.board import Board
 from vlab.bus import BusError
+from vlab.clock import FREQUENCY
 from vlab.costs import Costs, Rates
 from vlab.counters import Counters
-from vlab.errors import MachineError
 from vlab.exits import ExitReason
 from vlab.isa.execute import complete_load, complete_store, raise_trap
-from vlab.isa.fields import MISA, XL_64, Cause
-from vlab.isa.mmu import update_regime
-from vlab.state import TLB_MAX_ENTRIES, Hart
+from vlab.isa.fields import Cause
+from vlab.state import Hart
 
 SLICE = 1_000_000
 """Instructions that an engine runs at most before the machine looks up (interrupts, progress)."""
@@ -39,47 +38,8 @@ class Engine(Protocol):
     def tlb_flush(self, hart: Hart, va: int, by_address: int, asid: int, by_asid: int) -> int:
         """Carry out ``sfence.vma`` on a hart's TLB."""
 
-
-@dataclass
-class HardwareOptions:
-    """What can be set of the modelled hardware.
-
-    Parameters
-    ----------
-    tlb_entries, tlb_ways
-        Size and associativity of the TLB; both powers of two.
-    asid_bits
-        Implemented ASID bits, 0 to 16.
-    """
-
-    tlb_entries: int = 64
-    tlb_ways: int = 4
-    asid_bits: int = 16
-
-    def __post_init__(self) -> None:
-        for name in ("tlb_entries", "tlb_ways"):
-            value = getattr(self, name)
-            if value < 1 or value & (value - 1) or value > TLB_MAX_ENTRIES:
-                raise MachineError(
-                    f"{name}={value}: must be a power of two from 1 to {TLB_MAX_ENTRIES}"
-                )
-        if self.tlb_ways > self.tlb_entries:
-            raise MachineError(
-                f"tlb_ways={self.tlb_ways}: cannot exceed tlb_entries={self.tlb_entries}"
-            )
-        if not 0 <= self.asid_bits <= 16:
-            raise MachineError(f"asid_bits={self.asid_bits}: must be 0 to 16")
-
-
-def reset(hart: Hart, options: HardwareOptions) -> None:
-    """Put a hart's record in its reset state (privileged specification, section 3.4)."""
-    hart.priv = 3
-    hart.misa = MISA
-    hart.mstatus = XL_64
-    hart.tlb_ways = options.tlb_ways
-    hart.tlb_sets = options.tlb_entries // options.tlb_ways
-    hart.tlb_asid_mask = (1 << options.asid_bits) - 1
-    update_regime(hart)
+    def write_satp(self, hart: Hart, value: int) -> int:
+        """Change a hart's root page table."""
 
 
 @dataclass
@@ -136,6 +96,8 @@ class Machine:
         self.charged = 0
         self.slept = 0
         self.guest = hart
+        self.console: Any = None
+        self.tohost: int | None = None
         self._hardware = (
             self.rates["walk_references"],
             self.rates["tlb_flushes"],
@@ -197,16 +159,38 @@ class Machine:
     def sleep(self) -> None:
         """Let time pass until the next deadline (the hart waits for an interrupt)."""
         self.advance()
+        if self.feed():
+            return
         deadline = self.board.bus.deadline()
         if deadline is None:
-            raise GuestCrashed("the guest waits for an interrupt that cannot come")
+            if self.console is None or not self.console.wait(0.1):
+                raise GuestCrashed("the guest waits for an interrupt that cannot come")
+            return
         idle = max(0, deadline - self.clock.now)
+        typing = self.console is not None and self.console.wait(idle / FREQUENCY)
+        if typing and self.board.uart.room:
+            return
         self.slept += idle
         if self.board.busy():
             self.counters.device_wait_cycles += idle
         else:
             self.counters.idle_cycles += idle
         self.advance()
+
+    def feed(self) -> bool:
+        """Give the console's UART what was typed; return whether there was anything."""
+        room = self.board.uart.room
+        typed = self.console.read(room) if self.console is not None and room else b""
+        self.board.uart.receive(typed)
+        return bool(typed)
+
+    def finished(self) -> int | None:
+        """Return the guest's exit code if it has ended: finisher, or HTIF's ``tohost``."""
+        if self.tohost is not None:
+            value = self.board.memory.load(self.tohost, 8)
+            if value & 1:
+                return value >> 1
+        return self.board.exit_code
 
     def mmio(self, hart: Hart, reason: ExitReason) -> None:
         """Carry out a device access of a hart, or of a virtual CPU, on the bus."""
@@ -242,12 +226,11 @@ class Machine:
         machine stays as it is and can be inspected or run on.
         """
         result = self.outcome = Outcome()
-        board = self.board
         try:
             while True:
                 self.advance()
-                if board.exit_code is not None:
-                    result.exit_code = board.exit_code
+                result.exit_code = self.finished()
+                if result.exit_code is not None:
                     return result
                 left = max_instructions - self.guest_instructions
                 if left <= 0:
@@ -256,7 +239,10 @@ class Machine:
                 if progress is not None:
                     progress(self.guest_instructions)
                 mode.enter()
-                mode.handle(self.engine.run(self.hart, self.budget(left)))
+                reason = self.engine.run(self.hart, self.budget(left))
+                if reason == ExitReason.BUDGET:
+                    self.feed()
+                mode.handle(reason)
         except GuestCrashed as crash:
             result.outcome, result.crash = "crashed", str(crash)
         except KeyboardInterrupt:

@@ -109,7 +109,7 @@ class GuestMemory:
     """
 
     def __init__(self, physical: PhysicalMemory, p2m: np.ndarray, base: int) -> None:
-        self.physical, self.base, self.size = physical, base, len(p2m) * PAGE
+        self.physical, self.p2m, self.base, self.size = physical, p2m, base, len(p2m) * PAGE
         self._frames = [int(frame) * PAGE for frame in p2m]
 
     def contains(self, address: int) -> bool:

@@ -14,14 +14,14 @@ import numpy as np
 
 from vlab.engines import object_cache
 from vlab.exits import ExitReason
-from vlab.isa.mmu import tlb_flush, translate
-from vlab.isa.pmp import pmp_update
+from vlab.isa.csr import write_satp
+from vlab.isa.mmu import tlb_flush
 from vlab.state import Hart
 
 CODE_POOL_PAGES = 1024
 """Pages of decoded instructions kept at most, 32 KiB each."""
 
-EXPORTS: tuple[FunctionType, ...] = (tlb_flush, translate, pmp_update)
+EXPORTS: tuple[FunctionType, ...] = (tlb_flush, write_satp)
 """Functions whose machine code monitors may call instead of the Python they are lowered from."""
 
 

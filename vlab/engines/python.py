@@ -9,8 +9,8 @@ from vlab.exits import ExitReason
 from vlab.isa.counting import settle
 from vlab.isa.decode import decode
 from vlab.isa.execute import CONTINUE, EXIT, check_interrupt, fetch, illegal, raise_trap
-from vlab.isa.mmu import tlb_flush, translate
-from vlab.isa.pmp import pmp_update
+from vlab.isa.csr import write_satp
+from vlab.isa.mmu import tlb_flush
 from vlab.isa.table import Instruction
 from vlab.state import Hart
 
@@ -25,8 +25,7 @@ class PythonEngine:
 
     name = "python"
     tlb_flush = staticmethod(tlb_flush)
-    translate = staticmethod(translate)
-    pmp_update = staticmethod(pmp_update)
+    write_satp = staticmethod(write_satp)
 
     def attach(self, hart: Hart) -> None:
         """Prepare a hart's record for its memory."""

@@ -1,0 +1,96 @@
+"""The modes: who carries out each thing the guest does. Each is short, to be read in class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vlab.costs import Costs
+
+if TYPE_CHECKING:
+    from vlab.modes.compose import Ended
+
+IMAGES = Path(__file__).parent.parent / "images"
+
+
+def run_guest(
+    mode: str,
+    *,
+    of: str | None,
+    image: Path | None,
+    disk: Path | None,
+    bootargs: str,
+    memory: int,
+    engine: str,
+    clock: str,
+    costs: Costs,
+    options: dict[str, Any],
+    max_instructions: int,
+    console: Any = None,
+    progress: Callable[[int], None] | None = None,
+    monitor: type | None = None,
+) -> Ended:
+    """Run the course's guest in a mode; ``simulate`` predicts the mode ``of``.
+
+    ``image`` and ``disk`` default to the built ones: the ported kernel for ``paravirt``, the
+    same unmodified one for every other mode.
+    """
+    from vlab.modes.compose import Guest, Setup
+
+    default = IMAGES / ("pv.elf" if mode == "paravirt" else "native.elf")
+    setup = Setup(
+        mode=mode,
+        image=image or default,
+        disk=disk or (IMAGES / "fs.img").read_bytes(),
+        bootargs=bootargs,
+        memory=memory,
+        engine=engine,
+        clock=clock,
+        costs=costs,
+        options=options,
+        console=console,
+        monitor=monitor,
+    )
+    return Guest(setup).run(max_instructions, progress)
+
+
+def boot_image(
+    mode: str,
+    *,
+    image: Path,
+    disk: Path | None = None,
+    initrd: Path | None = None,
+    firmware: Path | None = None,
+    bootargs: str = "",
+    memory: int,
+    engine: str,
+    clock: str,
+    costs: Costs,
+    options: dict[str, Any],
+    max_instructions: int,
+    console: Any = None,
+    progress: Callable[[int], None] | None = None,
+) -> Ended:
+    """Boot a kernel that nobody here wrote; changes to its disk are written back at the end."""
+    from vlab.modes.compose import Guest, Setup
+
+    setup = Setup(
+        mode=mode,
+        image=image,
+        disk=disk,
+        bootargs=bootargs,
+        memory=memory,
+        engine=engine,
+        clock=clock,
+        costs=costs,
+        options=options,
+        initrd=initrd,
+        firmware=firmware,
+        console=console,
+    )
+    guest = Guest(setup)
+    ended = guest.run(max_instructions, progress)
+    if guest.disk is not None and guest.disk.dirty:
+        guest.disk.save()
+    return ended

@@ -65,8 +65,7 @@ class FullVirt:
             if self.space is not None:
                 self.machine.count("shadow_switches")
             self.space = space
-            hart.satp = self.shadow.satp(space)
-            self.machine.engine.switched(hart)
+            self.machine.engine.write_satp(hart, self.shadow.satp(space))
         hart.scounteren = 2 & (vcpu.scounteren if vcpu.priv == U else MASK64)
         hart.pc = vcpu.pc
 
