@@ -164,3 +164,11 @@ def test_info_shows_versions(capsys) -> None:
     out = capsys.readouterr().out
     assert "vlab" in out
     assert "llvmlite" in out
+
+
+def test_guests_diff_shows_the_size_of_the_port(capsys) -> None:
+    """`vlab guests diff` counts what differs between the two images, in lines."""
+    assert main(["guests", "diff"]) == 0
+    out = capsys.readouterr().out
+    assert "kernel/arch/pv/" in out
+    assert "the port replaces" in out

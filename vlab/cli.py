@@ -225,12 +225,16 @@ def build_guests(options: argparse.Namespace) -> int:
 
 def show_info(options: argparse.Namespace) -> int:
     """``vlab info``"""
+    from vlab.engines import object_cache
+    from vlab.experiments import ENGINES
     from vlab.experiments.catalogue import IMAGES
     from vlab.experiments.result import versions
 
     for name, value in versions().items():
         print(f"{name:12} {value}")
+    print(f"{'engines':12} {', '.join(ENGINES)}")
     print(f"{'images':12} {IMAGES}")
+    print(f"{'cache':12} {object_cache.directory()}")
     return OK
 
 

@@ -5,9 +5,10 @@ from vlab.experiments.catalogue import Workload, workloads
 from vlab.experiments.comparing import compare
 from vlab.experiments.comparison import Comparison
 from vlab.experiments.result import Result
-from vlab.experiments.running import MODES, TECHNIQUES, run
+from vlab.experiments.running import ENGINES, MODES, TECHNIQUES, run
 
 __all__ = [
+    "ENGINES",
     "MODES",
     "TECHNIQUES",
     "Comparison",
