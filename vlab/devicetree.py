@@ -30,8 +30,10 @@ class Node:
     children: list[Node] = field(default_factory=list)
 
     def add(self, name: str, **properties: Value) -> Node:
-        """Add a child; in property names ``_`` stands for ``-``, ``__`` for ``#``."""
+        """Add a child; in property names ``_`` stands for ``-`` and ``__`` for ``#``."""
         named = {k.replace("__", "#").replace("_", "-"): v for k, v in properties.items()}
+        if "device-type" in named:  # the one name that has an underscore
+            named["device_type"] = named.pop("device-type")
         child = Node(name, named)
         self.children.append(child)
         return child
@@ -117,9 +119,8 @@ def describe(
     cpus = root.add("cpus", __address_cells=1, __size_cells=0, timebase_frequency=TIMEBASE)
     cpu = cpus.add(
         "cpu@0", device_type="cpu", reg=0, status="okay", compatible="riscv",
-        riscv_isa=None, mmu_type="riscv,sv39",
+        mmu_type="riscv,sv39",
     )  # fmt: skip
-    del cpu.properties["riscv-isa"]
     cpu.properties["riscv,isa"] = ISA
     cpu.properties["riscv,isa-base"] = "rv64i"
     cpu.properties["riscv,isa-extensions"] = ("i", "m", "a", "c", "zicsr", "zifencei", "zicntr")
