@@ -273,3 +273,13 @@ def test_the_shell(tmp_path: Path, boot: Boot) -> None:
     assert not re.search(r"^ +\d+ (out|d/)$", console, re.M)
     assert "forktest: 61 children, OK\n" in console
     assert "sh: no program /bin/nothing\n" in console
+
+
+@needs_qemu
+@needs_compiler
+def test_the_kernel_keeps_its_promises_in_both_images(tmp_path: Path) -> None:
+    """usertests passes and prints the same, faults and their addresses included."""
+    native, status = boot_native(tmp_path, "run=usertests")
+    assert (native.endswith("usertests: all OK\n"), status) == (True, 0)
+    for bootargs in ("", "root=ata batch=1 hz=1000 "):
+        assert boot_pv(tmp_path, f"{bootargs}run=usertests") == (native, 0)

@@ -18,7 +18,7 @@ static u64 prot_of(u32 flags) {
 // Pages with file contents are read now; the rest of the segment fills at page faults.
 static bool load_segment(struct inode *ip, struct elf_segment *s, struct image *im) {
   u64 start = PGDOWN(s->vaddr), file_end = s->vaddr + s->filesz, end = s->vaddr + s->memsz;
-  if (s->vaddr < USER_BASE || s->memsz > MMAP_BASE - USER_BASE || s->filesz > s->memsz ||
+  if (s->vaddr < USER_BASE || s->vaddr >= MMAP_BASE || s->memsz > MMAP_BASE - USER_BASE || s->filesz > s->memsz ||
       end > MMAP_BASE || start < im->end || im->nareas == NAREA)
     return false;
   for (u64 va = start; va < file_end; va += PGSIZE) {
