@@ -161,6 +161,7 @@ class FullVirt:
             self.on_emulated_access(vcpu, "mmio")
         elif access == STORE and self.shadow.is_table(gpa):
             self.on_emulated_access(vcpu, "pt_write")
+            self.shadow.written(gpa)
         else:
             self.exited(hidden or "shadow_fill")
             self.fill(vcpu, va, gpa if regime_of(vcpu) == BARE else None, pte, level)

@@ -35,8 +35,9 @@ from vlab.state import Hart
 from vlab.vmm.frames import PAGE, FramePool
 
 POINTER = PTE_V
-FLOOD = 32
-"""Writes to a guest table without a fill through it, after which it is taken for data."""
+FLOOD = 3
+"""Writes to a guest table without a fill through it, at which it is taken for data (as in
+Linux KVM's ``detect_write_flooding``)."""
 
 BARE = "bare"
 
@@ -247,7 +248,7 @@ class ShadowPaging:
                 first |= -1 << 39 & (1 << 64) - 1
             self._drop_range(root, first, size)
         self.writes[frame] = self.writes.get(frame, 0) + 1
-        if self.writes[frame] > FLOOD:
+        if self.writes[frame] >= FLOOD:
             self._unprotect(frame, uses)
 
     def _unprotect(self, frame: int, uses: set[tuple[int, int, int]]) -> None:
