@@ -8,15 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vlab.devices.disk import SECTOR, DiskImage, DiskTiming
 from vlab.devices.virtqueue import (
-    QUEUE_MAX,
-    QueueError,
-    Segment,
-    Virtqueue,
-    cut,
-    gather,
-    length,
-    scatter,
-)
+    QUEUE_MAX, QueueError, Segment, Virtqueue, cut, gather, length, scatter,
+)  # fmt: skip
 from vlab.memory import MemoryRangeError
 
 if TYPE_CHECKING:
@@ -271,9 +264,8 @@ class VirtioBlk:
         if kind in (T_IN, T_OUT) and not self._on_disk(request):
             return S_IOERR, 0
         if kind == T_IN:
-            return S_OK, scatter(
-                self.memory, data, self.disk.read(sector, request.length // SECTOR)
-            )
+            content = self.disk.read(sector, request.length // SECTOR)
+            return S_OK, scatter(self.memory, data, content)
         if kind == T_OUT:
             if self.disk.read_only:
                 return S_IOERR, 0
