@@ -1,0 +1,159 @@
+"""``paravirt``: the ported guest, whose kernel asks the monitor for what it may not do.
+
+Kernel and user programs both run in physical U-mode, on the guest's own page tables. The
+kernel asks in hypercalls and is told in upcalls. Every exit arrives in one of the ``on_...``
+methods, which a subclass may override (after Barham et al. 2003, "Xen and the Art of
+Virtualization").
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vlab.counters import Counters
+from vlab.exits import ExitReason
+from vlab.isa.fields import INTERRUPT, MASK64, SEI, STI, Cause, S, U
+from vlab.machine import Machine
+from vlab.modes.counting import PAGE_FAULTS, translation_counters, trap_counters
+from vlab.sbi import SbiTimer
+from vlab.vmm.backends import Backends
+from vlab.vmm.domain import Domain, build_domain
+from vlab.vmm.guest_access import GuestAccess
+from vlab.vmm.hypercalls import call
+from vlab.vmm.pvcpu import PvCpu
+from vlab.vmm.shared_info import EVENTS, TIMER
+from vlab.vmm.spaces import AddressSpaces
+
+A0, A4, A7 = 10, 14, 17
+
+
+class ParaVirt:
+    """A monitor with direct paging, events and shared rings.
+
+    Parameters
+    ----------
+    machine
+        The host hardware, deprivileged: U-mode, everything intercepted.
+    domain
+        The guest.
+    """
+
+    technique = "paravirt"
+
+    def __init__(self, machine: Machine, domain: Domain) -> None:
+        self.machine, self.hart, self.domain = machine, machine.hart, domain
+        self.shared, self.paging = domain.shared, domain.paging
+        self.spaces = AddressSpaces(self.hart, machine.engine, self.paging, domain.kernel_root)
+        self.vcpu = PvCpu(self.hart, self.shared, self.spaces)
+        self.memory = GuestAccess(domain.memory.physical)
+        self.timer = SbiTimer(machine.board, machine.board.set_interrupt)
+        self.backends = Backends(machine, domain)
+        self.last_refusal = ""
+        self.hart.pc, self.hart.scounteren = domain.entry, 2
+
+    def enter(self) -> None:
+        """Deliver events, unless the guest masks them: called before the guest runs."""
+        pending = self.shared.pending & EVENTS
+        if pending and not self.shared.masked:
+            self.on_event(pending)
+
+    def handle(self, reason: ExitReason) -> None:
+        """Handle an exit: the guest has left the hardware."""
+        machine, hart = self.machine, self.hart
+        self.vcpu.attribute()
+        if reason == ExitReason.TRAP:
+            machine.advance()
+            self.on_trap(hart.exit_cause, hart.exit_tval)
+        elif reason == ExitReason.TIME:
+            machine.advance()
+            hart.time, hart.time_fresh = machine.clock.time, 1
+        elif reason == ExitReason.MARK:
+            machine.mark(hart.exit_value, self.counters())
+
+    def exited(self, reason: str) -> None:
+        """Count a VM exit and charge it."""
+        self.machine.count_key("exits_by_reason", "exits", reason)
+
+    # -- handlers -------------------------------------------------------------------
+
+    def on_trap(self, cause: int, tval: int) -> None:
+        """Tell the traps of the deprivileged guest apart."""
+        if cause & INTERRUPT:
+            self.on_interrupt()
+        elif cause != Cause.ECALL_U:
+            self.on_exception(cause, tval)
+        elif self.vcpu.in_kernel:
+            self.on_hypercall(self.hart.x[A7], list(self.hart.x[A0:A4]))
+        else:
+            self.on_syscall()
+
+    def on_interrupt(self) -> None:
+        """An interrupt of the host: the monitor serves its devices."""
+        self.exited("interrupt")
+        self.serve_devices()
+
+    def on_hypercall(self, number: int, arguments: list[int]) -> None:
+        """The guest's kernel asks for something."""
+        self.exited("hypercall")
+        self.vcpu.skip_ecall()
+        result = call(self, number, arguments)
+        if result is not None:
+            self.hart.x[A0] = result & MASK64
+
+    def on_syscall(self) -> None:
+        """A user program calls its kernel; the hardware cannot know that it means that one."""
+        self.exited("syscall")
+        if self.machine.on_syscall is not None:
+            self.machine.on_syscall(self.hart)
+        self.upcall(Cause.ECALL_U, 0)
+
+    def on_exception(self, cause: int, tval: int) -> None:
+        """A page fault or another exception is the guest's own: there are no hidden ones."""
+        self.exited("page_fault" if cause in PAGE_FAULTS else "exception")
+        self.upcall(cause, tval)
+
+    def on_event(self, pending: int) -> None:
+        """Something happened that the guest's kernel waits for: an interrupt, to it."""
+        self.upcall(INTERRUPT | (STI if pending == TIMER else SEI), 0)
+
+    # -- what handlers and hypercalls do ------------------------------------------------
+
+    def upcall(self, cause: int, tval: int) -> None:
+        """Make the guest's kernel take a trap."""
+        self.machine.count("upcalls")
+        self.vcpu.upcall(cause, tval)
+
+    def wait(self) -> None:
+        """Unmask events and sleep until there is one."""
+        self.shared.masked = 0
+        self.serve_devices()
+        while not self.shared.pending & EVENTS and self.machine.finished() is None:
+            self.machine.sleep()
+            self.serve_devices()
+
+    def serve_devices(self) -> None:
+        """Acknowledge the timer, and serve the devices that interrupt."""
+        if self.hart.lines >> STI & 1:
+            self.machine.board.set_interrupt(STI, False)
+            self.shared.pending |= TIMER
+        if self.hart.lines >> SEI & 1:
+            self.backends.interrupt()
+
+    def counters(self) -> Counters:
+        """Return everything counted so far."""
+        guest = self.vcpu.record
+        counters = self.machine.counters + translation_counters(self.hart) + trap_counters(guest)
+        counters.retired_user, counters.retired_kernel = guest.retired_by_priv[U : S + 1]
+        counters.csr_accesses = self.hart.csr_accesses
+        return counters
+
+
+def build(guest: Any) -> ParaVirt:
+    """Build the host, the guest in it, and its monitor (`vlab.modes.compose.Guest`)."""
+    from vlab.modes.compose import deprivilege, lines_of
+
+    physical, pool, memory, hart = guest.host()
+    machine = guest.machine_of(hart, physical, lines_of(hart))
+    deprivilege(hart)
+    domain = build_domain(memory, pool, guest.image, guest.bootargs)
+    return (guest.setup.monitor or ParaVirt)(machine, domain)
