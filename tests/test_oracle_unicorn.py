@@ -8,6 +8,7 @@ import pytest
 
 from vlab.engines.interpreter import Interpreter
 from vlab.engines.python import PythonEngine
+from vlab.exits import ExitReason
 from vlab.hardware import HardwareOptions, reset
 from vlab.isa.fields import MASK64
 from vlab.isa.rvc import encode, expand
@@ -19,7 +20,9 @@ unicorn = pytest.importorskip("unicorn")
 from unicorn import riscv_const as reg  # noqa: E402
 
 BASE, SIZE = 0x8000_0000, 1 << 16
+CODE = BASE + 0x2000
 DATA = BASE + 0x8000
+BASES = (2, 8, 9, 11, 13)
 USER_KINDS = ("op", "branch", "jal", "jalr", "load", "store", "lr", "sc", "amo", "fence")
 VALUES = (0, 1, 2, 31, 32, 63, 64, 0x7F, 0x80, 0xFFFF, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF,
           1 << 32, 1 << 62, 1 << 63, (1 << 63) - 1, MASK64, MASK64 - 1)  # fmt: skip
@@ -66,7 +69,8 @@ class Pair:
     def check(self, rng: random.Random, words: list[tuple[int, int]]) -> None:
         """Run instructions one by one on both and compare everything after each."""
         registers = [0] + [value(rng) for _ in range(31)]
-        registers[8] = DATA + rng.choice((0, 8, 512, 0xFF8, 0x1000))
+        for base in BASES:
+            registers[base] = DATA + rng.choice((0, 8, 512, 0x7F8, 0x800))
         data = bytes(rng.getrandbits(8) for _ in range(0x2000))
         self.memory.write(DATA - 0x800, data)
         self.uc.mem_write(DATA - 0x800, data)
@@ -76,17 +80,18 @@ class Pair:
         self.hart.reservation = MASK64
         for bits, length in words:
             code = bits.to_bytes(length, "little")
-            self.memory.write(BASE + 0x100, code)
-            self.uc.mem_write(BASE + 0x100, code)
-            self.uc.ctl_remove_cache(BASE + 0x100, BASE + 0x108)
-            self.hart.pc = BASE + 0x100
-            self.engine.run(self.hart, 1)
+            self.memory.write(CODE, code)
+            self.uc.mem_write(CODE, code)
+            self.uc.ctl_remove_cache(CODE, CODE + 8)
+            self.hart.pc = CODE
+            left = self.engine.run(self.hart, 1)
             trapped = False
             try:
-                self.uc.emu_start(BASE + 0x100, 0, count=1)
+                self.uc.emu_start(CODE, 0, count=1)
             except unicorn.UcError:
                 trapped = True
-            assert trapped == bool(self.hart.vectored), hex(bits)
+            device = left in (ExitReason.MMIO_READ, ExitReason.MMIO_WRITE)
+            assert trapped == (device or bool(self.hart.vectored)), hex(bits)
             if trapped:
                 self.hart.vectored, self.hart.priv = 0, 3
                 return
@@ -125,4 +130,6 @@ def test_every_compressed_instruction_agrees_with_unicorn() -> None:
     for bits in range(0, 65536):
         if bits & 3 == 3 or expand(bits) is None or rng.random() > 0.1:
             continue
+        if bits & 0xE07F == 0x8002 and bits >> 7 & 31 not in BASES:
+            continue  # c.jr and c.jalr to nowhere: Unicorn reports the fetch behind it
         pair.check(rng, [(bits, 2)])

@@ -123,7 +123,7 @@ class FullVirt:
     def on_illegal_instruction(self, vcpu: Hart) -> None:
         """A sensitive instruction: emulate it on the virtual CPU."""
         vcpu.time, vcpu.time_fresh = self.machine.clock.time, 1
-        status = emulate(vcpu)
+        status = emulate(vcpu, self.hart.exit_tval)
         self.exited(reason_of(vcpu.bits))
         if status == EXIT:
             self.on_emulated_exit(vcpu)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from vlab.isa.decode import decode
 
 BY_NAME = {"sret": "xret", "mret": "xret", "wfi": "wfi", "sfence.vma": "fence"}
 
 
+@cache
 def reason_of(bits: int) -> str:
     """Return the reason for an instruction that trapped as illegal."""
     decoded = decode(bits)
