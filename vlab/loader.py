@@ -94,6 +94,8 @@ def load_image(source: Path | str | bytes) -> Image:
     else:
         kind, segments = _load_flat(name, data)
         entry, symbols, supervisor = segments[0][0], {}, kind == "linux"
+    if entry & 1:
+        raise ImageError(f"{name}: starts at {entry:#x}; instructions lie at even addresses")
     digest = hashlib.sha256(data).hexdigest()
     return Image(kind, entry, segments, symbols, digest, supervisor, name)
 

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vlab.devices.disk import SECTOR, DiskImage, DiskTiming
 from vlab.devices.virtqueue import (
-    QUEUE_MAX, QueueError, Segment, Virtqueue, cut, gather, length, scatter,
-)  # fmt: skip
+    QUEUE_MAX,
+    QueueError,
+    Segment,
+    Virtqueue,
+    cut,
+    gather,
+    length,
+    scatter,
+)
 from vlab.memory import MemoryRangeError
 
 if TYPE_CHECKING:
@@ -229,10 +236,8 @@ class VirtioBlk:
         kind, _, sector = HEADER.unpack(gather(self.memory, cut(readable, 0, HEADER.size)))
         last = length(writable) - 1
         status = cut(writable, last, last + 1)[0]
-        if kind == T_OUT:
-            data = cut(readable, HEADER.size, length(readable))
-        else:
-            data = cut(writable, 0, last)
+        out = cut(readable, HEADER.size, length(readable))
+        data = out if kind == T_OUT else cut(writable, 0, last)
         return Request(head, kind, sector, data, status)
 
     def _on_disk(self, request: Request) -> bool:
