@@ -11,7 +11,7 @@
 #define SYS_sbrk 7        // (increment) -> old break
 #define SYS_sleep 8       // (ticks)
 #define SYS_yield 9
-#define SYS_mmap 10       // (length, prot) -> address of zero-filled pages
+#define SYS_mmap 10       // (length, prot, or MAP_POPULATE) -> zero-filled pages
 #define SYS_munmap 11     // (address, length)
 #define SYS_mprotect 12   // (address, length, prot)
 #define SYS_pipe 13       // (int fd[2])
@@ -38,6 +38,7 @@
 #define PROT_READ 1
 #define PROT_WRITE 2
 #define PROT_EXEC 4
+#define MAP_POPULATE 0x100  // with mmap's prot: map all pages now
 
 // open
 #define O_RDONLY 0

@@ -46,6 +46,8 @@ static bool valid_range(u64 start, u64 length) {
 }
 
 i64 area_mmap(struct proc *p, u64 length, u64 prot) {
+  bool populate = prot & MAP_POPULATE;
+  prot &= ~(u64)MAP_POPULATE;
   if (length == 0 || length > MMAP_END - MMAP_BASE || !valid_prot(prot))
     return -1;
   length = PGUP(length);
@@ -55,6 +57,11 @@ i64 area_mmap(struct proc *p, u64 length, u64 prot) {
     start = a->end;
   if (start + length > MMAP_END || !area_add(p, start, start + length, prot))
     return -1;
+  for (u64 va = start; populate && va < start + length; va += PGSIZE)
+    if (!page_fault(p, va, PROT_READ)) {
+      area_munmap(p, start, length);
+      return -1;
+    }
   return start;
 }
 

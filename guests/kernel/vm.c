@@ -51,8 +51,25 @@ bool vm_map(pte_t *root, u64 va, void *frame, u64 prot) {
   return slot != 0;
 }
 
+// Whether eight entries are empty: most are, and zeros look the same on any machine.
+static bool all_empty(pte_t *e) {
+  return (e[0] | e[1] | e[2] | e[3] | e[4] | e[5] | e[6] | e[7]) == 0;
+}
+
+static void free_entries(pte_t *table, int first, int end, int level);
+
 static void free_table(pte_t *table, int level) {
-  for (int i = 0; i < 512; i++) {
+  free_entries(table, 0, 512, level);
+  pt_table_free(table);
+  frame_free(table);
+}
+
+static void free_entries(pte_t *table, int first, int end, int level) {
+  for (int i = first; i < end; i++) {
+    if (i % 8 == 0 && all_empty(&table[i])) {
+      i += 7;
+      continue;
+    }
     pte_t pte = pt_get(&table[i]);
     if (!(pte & PTE_V))
       continue;
@@ -61,18 +78,13 @@ static void free_table(pte_t *table, int level) {
     else
       frame_free(frame_of(pte));
   }
-  pt_table_free(table);
-  frame_free(table);
 }
 
 // Frees an address space that is not in use, with its pages.
 void vm_free(pte_t *root) {
+  pt_commit();
   pt_root_free(root);
-  for (int i = USER_FIRST; i <= USER_LAST; i++) {
-    pte_t pte = pt_get(&root[i]);
-    if (pte & PTE_V)
-      free_table(frame_of(pte), 1);
-  }
+  free_entries(root, USER_FIRST, USER_LAST + 1, 2);
   frame_free(root);
   pt_commit();
 }

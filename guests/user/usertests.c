@@ -110,6 +110,11 @@ static void memory(void) {
   CHECK((i64)mmap(0, PROT_READ) < 0 && (i64)mmap(PAGE, 0) < 0 && (i64)mmap(~0ull, PROT_READ) < 0);
   CHECK(munmap(buf, PAGE) < 0 && mprotect(mapped + 1, PAGE, PROT_READ) < 0);
 
+  mapped = mmap(2 * PAGE, PROT_READ | PROT_WRITE | MAP_POPULATE);
+  CHECK((i64)mapped > 0 && mapped[PAGE] == 0);
+  mapped[PAGE] = 1;
+  CHECK(munmap(mapped, 2 * PAGE) == 0);
+  CHECK((i64)mmap(100 << 20, PROT_READ | MAP_POPULATE) < 0);  // more than there is
   char *heap = sbrk(2 * PAGE);
   CHECK((i64)heap > 0 && heap[0] == 0);
   heap[2 * PAGE - 1] = 9;

@@ -19,7 +19,7 @@ static pte_t to_guest(u64 value) {
   return guest_frame << PTE_FRAME_SHIFT | (value & PTE_FLAGS);
 }
 
-pte_t pt_get(pte_t *slot) {
+pte_t pt_translate(pte_t *slot) {
   u64 value;
   return to_guest(queue_find(slot, &value) ? value : *slot);
 }

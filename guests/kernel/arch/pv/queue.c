@@ -12,11 +12,10 @@
 static struct mmu_update updates[MAX_UPDATES];
 static struct multicall calls[MAX_CALLS];
 static u32 nupdates, ncalls, batch;
-static u64 present;    // a bit for each slot that is in the queue, by a hash
 static u64 flush;      // an address whose translation is stale; EVERYTHING
 static bool flush_due;
 
-static u64 hash(pte_t *slot) { return 1ull << (((u64)slot >> 3 ^ (u64)slot >> 9) & 63); }
+u64 queue_slots;
 
 void queue_init(void) {
   batch = bootarg_number("batch", BATCH_DEFAULT);
@@ -35,7 +34,7 @@ static void make_calls(void) {
     if (calls[i].result < 0)
       panic("the monitor refused a hypercall");
   nupdates = ncalls = 0;
-  present = 0;
+  queue_slots = 0;
 }
 
 void queue_call(u64 op, u64 arg0, u64 arg1) {
@@ -46,7 +45,7 @@ void queue_call(u64 op, u64 arg0, u64 arg1) {
 
 void queue_update(pte_t *slot, u64 value) {
   updates[nupdates] = (struct mmu_update){slot, value};
-  present |= hash(slot);
+  queue_slots |= queue_hash(slot);
   nupdates++;
   if (ncalls > 0 && calls[ncalls - 1].op == HC_MMU_UPDATE)
     calls[ncalls - 1].args[1]++;
@@ -75,7 +74,7 @@ void pt_commit(void) {
 
 // The value that a slot will have, if it is in the queue.
 bool queue_find(pte_t *slot, u64 *value) {
-  if (!(present & hash(slot)))
+  if (!(queue_slots & queue_hash(slot)))
     return false;
   for (u32 i = nupdates; i-- > 0;)
     if (updates[i].slot == slot) {
