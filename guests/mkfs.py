@@ -50,6 +50,8 @@ class Image:
 
     def _inode(self, number: int, kind: int, data: bytes) -> None:
         chunks = [data[i : i + BLOCK] for i in range(0, len(data), BLOCK)]
+        if len(chunks) > NDIRECT + BLOCK // 4:
+            raise SystemExit(f"mkfs: a file of {len(data)} bytes has more blocks than an inode")
         addrs = [self._allocate(chunk) for chunk in chunks[:NDIRECT]]
         addrs += [0] * (NDIRECT + 1 - len(addrs))
         if len(chunks) > NDIRECT:
