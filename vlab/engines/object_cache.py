@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 Library = dict[str, int]
 
@@ -46,6 +47,20 @@ def key(name: str) -> str:
     return digest.hexdigest()
 
 
+def optimize(text: str, machine: Any, triple: str) -> Any:
+    """Parse IR text for a target and run LLVM's passes over it."""
+    import llvmlite.binding as llvm
+
+    layout = f'target datalayout = "{machine.target_data}"\ntarget triple = "{triple}"\n'
+    module = llvm.parse_assembly(layout + text)
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    options.loop_vectorization = False
+    options.slp_vectorization = False
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    return module
+
+
 def compile_object(text: str) -> bytes:
     """Compile LLVM IR text to an object file for this host."""
     import llvmlite.binding as llvm
@@ -54,15 +69,7 @@ def compile_object(text: str) -> bytes:
     llvm.initialize_native_asmprinter()
     target = llvm.Target.from_default_triple()
     machine = target.create_target_machine(opt=2, reloc="pic", codemodel="small", jit=True)
-    module = llvm.parse_assembly(text)
-    module.triple = llvm.get_process_triple()
-    module.data_layout = str(machine.target_data)
-    options = llvm.create_pipeline_tuning_options(speed_level=2)
-    options.loop_vectorization = False
-    options.slp_vectorization = False
-    builder = llvm.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(module, builder)
-    return machine.emit_object(module)
+    return machine.emit_object(optimize(text, machine, llvm.get_process_triple()))
 
 
 def _stored(path: Path) -> bytes | None:
