@@ -80,6 +80,7 @@ class Comparison:
             "syscalls_error": (
                 _error(run.counters.syscalls, actual.counters.syscalls) if actual else None
             ),
+            "instructions_total": run.counters_total.retired,
             "wall_s": run.wall_s,
         }
 

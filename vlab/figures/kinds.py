@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from matplotlib import rc_context
+from matplotlib.lines import Line2D
 
 from vlab.counters import EXIT_REASONS
 from vlab.errors import ParameterError, unknown
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from pandas import DataFrame
 
-MARGIN = 0.32
-"""Inches of height that a row of a chart takes."""
+ROW = 0.5
+"""Inches of height that a workload takes."""
+
+UNDER: dict[str, Any] = {"loc": "outside lower center", "ncols": 5}
+"""Place of a legend: under everything."""
 
 
 def draw(kind: str, frame: DataFrame, exits: DataFrame) -> Drawing:
@@ -36,22 +40,27 @@ def draw(kind: str, frame: DataFrame, exits: DataFrame) -> Drawing:
 
 
 def overview(frame: DataFrame, exits: DataFrame) -> Drawing:
-    """Slowdown, exits, page walks and where the cycles go, side by side."""
-    height = _rows(frame, 4.2)
-    figure = Drawing(figsize=(19, 2 * height), layout="constrained")
-    axes = figure.subplots(2, 2)
-    findings = [
-        panel(ax, frame)
-        for panel, ax in zip(
-            (panels.slowdown, panels.exits, panels.translation, panels.shares),
-            axes.flat,
-            strict=True,
-        )
-    ]
-    for ax, finding in zip(axes.flat, findings, strict=True):
-        ax.set_title(finding[:1].upper() + finding[1:])
-    _mode_legend(axes[0, 0], frame)
-    axes[1, 1].legend(loc="upper center", bbox_to_anchor=(0.45, -0.16), ncols=4)
+    """Slowdown, exits and page walks by workload; below, where the cycles go."""
+    tall = _rows(frame, 0.6)
+    figure = Drawing(figsize=(20, tall + 5.6), layout="constrained")
+    grid = figure.add_gridspec(2, 3, height_ratios=(tall, 3.2))
+    first = figure.add_subplot(grid[0, 0])
+    top = [first, *(figure.add_subplot(grid[0, i], sharey=first) for i in (1, 2))]
+    bottom, legends = figure.add_subplot(grid[1, :2]), figure.add_subplot(grid[1, 2])
+    findings = []
+    for ax, panel in zip(
+        (*top, bottom),
+        (panels.slowdown, panels.exits, panels.translation, panels.shares),
+        strict=True,
+    ):
+        findings.append(panel(ax, frame))
+        ax.set_title(_sentence(findings[-1]))
+    for ax in top[1:]:
+        ax.tick_params(labelleft=False)
+    legends.set_axis_off()
+    modes = legends.legend(*_mode_legend(first, frame), loc="upper left", ncols=2)
+    legends.add_artist(modes)
+    legends.legend(*bottom.get_legend_handles_labels(), loc="lower left", ncols=2)
     figure.suptitle(f"The same guest operating system in {len(panels.modes_of(frame))} modes")
     return _described(figure, frame, findings)
 
@@ -77,7 +86,7 @@ def cycles(frame: DataFrame, exits: DataFrame) -> Drawing:
     order = [label for label, _, _ in CATEGORY_STYLE.values() if label in labels]
     figure.legend([labels[n] for n in order], order, loc="outside lower center", ncols=4)
     finding = panels.cost(frame)
-    figure.suptitle(f"Modelled cycles, native = 1: {finding}")
+    figure.suptitle(f"Modelled cycles, native = 1. {_sentence(finding)}")
     return _described(figure, frame, [finding])
 
 
@@ -152,6 +161,10 @@ def exit_reasons(frame: DataFrame, exits: DataFrame) -> Drawing:
 EXIT_NAMES = {name: name.replace("_", " ") for name in EXIT_REASONS} | {
     "csr": "CSR access",
     "xret": "trap return",
+    "wfi": "wait (wfi)",
+    "fence": "sfence.vma",
+    "syscall": "system call",
+    "sbi": "firmware call",
     "pt_write": "page-table write",
     "mmio": "device access",
 }
@@ -170,18 +183,18 @@ def throughput(frame: DataFrame, exits: DataFrame) -> Drawing:
     scale = panels.dots(left, panels.measured(frame), "throughput", modes)
     left.set_xlabel(f"modelled: guest work per cycle (native = 1, {scale})")
     left.set_title("In the model's cycles")
-    speed = frame.assign(speed=frame["guest_instructions"] / frame["wall_s"] / 1e6)
+    speed = frame.assign(speed=frame["instructions_total"] / frame["wall_s"] / 1e6)
     scale = panels.dots(right, panels.measured(speed), "speed", modes)
     right.set_xlabel(f"measured: million guest instructions per second ({scale})")
-    right.set_title("On this computer's clock, start-up included")
-    _mode_legend(left, panels.measured(frame))
+    right.set_title("On this computer's clock, boot included")
+    figure.legend(*_mode_legend(left, panels.measured(frame)), **UNDER)
     finding = panels.extremes(
         panels.measured(frame),
         "throughput",
         "{mode} keeps {high} of native throughput in {worst}, {low} in {best}",
         "{:.1%}",
     )
-    figure.suptitle(finding[:1].upper() + finding[1:])
+    figure.suptitle(_sentence(finding))
     return _described(figure, frame, [finding])
 
 
@@ -189,24 +202,27 @@ def _single(frame: DataFrame, panel: Callable[[Axes, DataFrame], str]) -> Drawin
     figure = Drawing(figsize=(12, _rows(frame, 3.2)), layout="constrained")
     ax = figure.subplots()
     finding = panel(ax, frame)
-    ax.set_title(finding[:1].upper() + finding[1:])
-    _mode_legend(ax, frame)
+    ax.set_title(_sentence(finding))
+    figure.legend(*_mode_legend(ax, frame), **UNDER)
     return _described(figure, frame, [finding])
 
 
 def _rows(frame: DataFrame, extra: float) -> float:
-    return MARGIN * 1.35 * frame["workload"].nunique() + extra
+    return ROW * frame["workload"].nunique() + extra
 
 
-def _mode_legend(ax: Axes, frame: DataFrame) -> None:
-    """Put the modes under the axes, and what a hollow marker is."""
-    handles, names = ax.get_legend_handles_labels()
+def _mode_legend(drawn: Axes, frame: DataFrame) -> tuple[list[Any], list[str]]:
+    """Return what the markers on axes are, the hollow ones included."""
+    handles, names = drawn.get_legend_handles_labels()
     if frame["of"].notna().any():
-        handles.append(
-            ax.scatter([], [], s=260, facecolors="none", edgecolors="#000000", linewidths=1.4)
-        )
-        names.append("predicted by simulate")
-    ax.legend(handles, names, loc="upper center", bbox_to_anchor=(0.45, -0.16), ncols=5)
+        hollow = {"markersize": 16, "markerfacecolor": "none", "markeredgecolor": "#000000"}
+        handles.append(Line2D([], [], marker="o", linestyle="none", **hollow))
+        names.append("hollow: predicted by simulate")
+    return handles, names
+
+
+def _sentence(finding: str) -> str:
+    return finding[:1].upper() + finding[1:]
 
 
 def _described(figure: Drawing, frame: DataFrame, findings: list[str]) -> Drawing:

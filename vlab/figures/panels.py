@@ -36,7 +36,7 @@ def dots(ax: Axes, frame: DataFrame, column: str, modes: list[str]) -> str:
     """
     workloads = list(dict.fromkeys(frame["workload"]))
     for i, mode in enumerate(modes):
-        rise = 0.22 * ((len(modes) - 1) / 2 - i)
+        rise = 0.24 * ((len(modes) - 1) / 2 - i)
         runs = measured(frame[frame["mode"] == mode]).dropna(subset=[column])
         guesses = frame[frame["of"] == mode].dropna(subset=[column])
         for rows, size, fill, order in (
@@ -57,6 +57,9 @@ def dots(ax: Axes, frame: DataFrame, column: str, modes: list[str]) -> str:
             )
     ax.set_yticks(range(len(workloads)), workloads)
     ax.set_ylim(len(workloads) - 0.5, -0.5)
+    ax.grid(axis="y", visible=False)
+    for row in range(0, len(workloads), 2):
+        ax.axhspan(row - 0.5, row + 0.5, color="#F4F4F4", zorder=0)
     return _scale(ax, frame[frame["mode"].isin(modes) | frame["of"].isin(modes)][column].dropna())
 
 
@@ -88,7 +91,7 @@ def slowdown(ax: Axes, frame: DataFrame) -> str:
         ax.set_xlabel(f"modelled cycles ({scale})")
         return extremes(measured(frame), column, "{mode}: {worst} takes most cycles", "{:.3g}")
     ax.axvline(1, color="#666666", linewidth=1)
-    ax.set_xlabel(f"modelled cycles relative to native (times, {scale})")
+    ax.set_xlabel(f"modelled cycles, native = 1 ({scale})")
     return cost(frame)
 
 
@@ -97,12 +100,12 @@ def exits(ax: Axes, frame: DataFrame) -> str:
     rates = per_thousand(frame, "exits")
     monitored = [mode for mode in modes_of(frame) if mode in ("fullvirt", "paravirt")]
     scale = dots(ax, rates, "rate", monitored)
-    ax.set_xlabel(f"exits per 1000 guest instructions ({scale})")
+    ax.set_xlabel(f"exits per 1000 instructions ({scale})")
     runs = measured(rates)
     totals = runs.groupby("mode")["exits"].sum()
     if {"fullvirt", "paravirt"} <= set(totals.index) and totals["paravirt"]:
         ratio = totals["fullvirt"] / totals["paravirt"]
-        return f"fullvirt leaves the guest {ratio:.1f} times as often as paravirt"
+        return f"fullvirt exits {ratio:.1f} times as often as paravirt"
     return extremes(runs[runs["mode"].isin(monitored)], "rate", "{mode}: most exits in {worst}")
 
 
@@ -110,14 +113,14 @@ def translation(ax: Axes, frame: DataFrame) -> str:
     """Page-table entries read per thousand guest instructions."""
     rates = per_thousand(frame, "walk_references")
     scale = dots(ax, rates, "rate", modes_of(frame))
-    ax.set_xlabel(f"page-table entries read per 1000 instructions ({scale})")
+    ax.set_xlabel(f"PTEs read per 1000 instructions ({scale})")
     runs = measured(rates)
     native = runs[runs["mode"] == "native"]
     chosen = native if len(native) else runs
     if chosen["rate"].notna().sum() == 0:
         return "page walks"
     worst = chosen.loc[chosen["rate"].idxmax()]
-    return f"{worst['workload']} walks most: {worst['rate']:.3g} entries per 1000"
+    return f"most page walks: {worst['workload']}, {worst['rate']:.3g} per 1000"
 
 
 def shares(ax: Axes, frame: DataFrame) -> str:
@@ -133,7 +136,7 @@ def shares(ax: Axes, frame: DataFrame) -> str:
     useful = mean["cycles_guest_user"] + mean["cycles_guest_kernel"]
     chosen = [mode for mode in ("native", "fullvirt", "paravirt") if mode in modes] or modes
     words = ", ".join(f"{mode} {useful[mode]:.0f} %" for mode in chosen)
-    return f"the guest's own share: {words}"
+    return f"cycles spent on the guest's own instructions: {words}"
 
 
 def stack(ax: Axes, table: DataFrame, modes: list[str]) -> None:
@@ -160,7 +163,7 @@ def stack(ax: Axes, table: DataFrame, modes: list[str]) -> None:
 
 def cost(frame: DataFrame) -> str:
     """Say where full virtualization costs least and most."""
-    template = "{mode} costs {low} native in {best}, {high} in {worst}"
+    template = "{mode}: {low} in {best}, {high} in {worst}"
     return extremes(measured(frame), "slowdown", template, "{:.2f}×")
 
 

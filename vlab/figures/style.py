@@ -41,7 +41,7 @@ REASON_HATCHES = ("", "///", "...", "\\\\\\", "xxx", "", "ooo", "")
 
 RC = {
     "font.size": 15,
-    "axes.titlesize": 17,
+    "axes.titlesize": 16,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "axes.labelsize": 15,
