@@ -49,7 +49,7 @@ def test_save_writes_the_format_of_the_name(comparison, tmp_path: Path, suffix: 
     assert list(tmp_path.glob("figure*")) == [path]
     assert not list(tmp_path.glob(".figure*"))
     if suffix == ".svg":
-        assert "fullvirt exits" in content.decode()
+        assert "Fullvirt exits" in content.decode()
 
 
 def test_the_same_results_give_the_same_file(comparison, tmp_path: Path) -> None:

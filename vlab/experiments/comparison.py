@@ -31,11 +31,14 @@ COLUMNS = (
 """Counters that have a column of their own in the table."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Comparison:
     """Runs of the same workloads in several modes."""
 
     runs: Sequence[Result]
+
+    def __repr__(self) -> str:
+        return f"<Comparison of {len(self.runs)} runs>"
 
     @property
     def measured(self) -> list[Result]:

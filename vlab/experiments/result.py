@@ -35,7 +35,7 @@ def versions() -> dict[str, str]:
     return found | {"platform": f"{platform.system()} {platform.machine()}"}
 
 
-@dataclass
+@dataclass(repr=False)
 class Result:
     """One run of one workload in one mode.
 
@@ -69,7 +69,10 @@ class Result:
     crash: str | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=versions)
-    machine: Any = field(default=None, repr=False, compare=False)
+    machine: Any = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        return f"<Result {self.summary()}>"
 
     @property
     def technique(self) -> str:

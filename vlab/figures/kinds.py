@@ -232,7 +232,7 @@ def _described(figure: Drawing, frame: DataFrame, findings: list[str]) -> Drawin
         f"{name}: " + ", ".join(f"{r.mode} {r.slowdown:.2f}" for r in group.itertuples())
         for name, group in rows.groupby("workload", sort=False)
     )
-    words = ". ".join(finding for finding in findings if finding)
+    words = ". ".join(_sentence(finding) for finding in findings if finding)
     figure.alt = f"{words}. Modelled cycles relative to native: {numbers}."
     return figure
 
