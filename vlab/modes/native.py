@@ -10,7 +10,7 @@ from vlab.counters import Counters
 from vlab.exits import ExitReason
 from vlab.isa.fields import Cause
 from vlab.machine import GuestCrashed, Machine
-from vlab.modes.counting import hardware_counters
+from vlab.hart_counters import hardware_counters
 from vlab.sbi import Sbi
 
 

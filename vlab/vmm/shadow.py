@@ -66,6 +66,10 @@ class Space:
     tables: dict[tuple[int, int], int] = field(default_factory=dict)
     leaves: dict[int, int] = field(default_factory=dict)
 
+    def holds(self, va: int) -> bool:
+        """Return whether the page of an address has an entry."""
+        return va & ~0xFFF in self.leaves
+
 
 def regime_of(vcpu: Hart) -> str:
     """Return the virtual regime: what decides which guest entries permit an access."""
