@@ -1,120 +1,36 @@
 """The interpreter's fast paths, as LLVM IR text: one handler per row, threaded by tail calls.
 
-A handler has the hart, its decoded slot, the budget left and the data accesses made (loads in
-the low, stores in the high 32 bits) in machine registers, does its work, and jumps to the next
-slot's handler. Whatever is rare goes to the row's executor (`vlab/engines/semantics.py`),
-lowered from the same source that the reference engine runs.
+A handler does its work and jumps to the next slot's handler. Whatever is rare goes to the
+row's executor (`vlab/engines/semantics.py`), lowered from the same source that the reference
+engine runs.
 """
 
 from __future__ import annotations
 
-from vlab.engines.code_cache import SLOT_BYTES, STEP
+from vlab.engines.ir_text import (
+    IMM,
+    LENGTH,
+    PC,
+    RD,
+    RS1,
+    RS2,
+    define,
+    go_on,
+    go_to_pc,
+    next_slot,
+    read,
+    register,
+    set_rd,
+    tail,
+)
 from vlab.engines.lowering import Module
 from vlab.engines.semantics import executor
-from vlab.exits import ExitReason
 from vlab.isa.execute import EXIT
 from vlab.isa.fields import LOAD, STORE
 from vlab.isa.table import INSTRUCTIONS, Instruction
-from vlab.state import FAST_ENTRIES, FAST_WORDS, LAYOUT
+from vlab.state import FAST_ENTRIES, FAST_WORDS
 
-SIGNATURE = "(ptr %hart, ptr %slot, i64 %budget, i64 %data)"
 LOAD_UNIT, STORE_UNIT = 1, 1 << 32
-
-
-def field(name: str) -> str:
-    """Return lines that point ``%<name>.p`` at a field of the hart."""
-    return f"  %{name}.p = getelementptr i64, ptr %hart, i64 {LAYOUT[name][0]}\n"
-
-
-def read(name: str) -> str:
-    """Return lines that load a field of the hart into ``%<name>``."""
-    return field(name) + f"  %{name} = load i64, ptr %{name}.p\n"
-
-
-def write(name: str, value: str) -> str:
-    """Return lines that store a value in a field of the hart."""
-    return field(name) + f"  store i64 {value}, ptr %{name}.p\n"
-
-
-def operand(name: str, byte: int) -> str:
-    """Return lines that load a byte of the slot into ``%<name>``."""
-    return f"""  %{name}.s = getelementptr i8, ptr %slot, i64 {byte}
-  %{name}.b = load i8, ptr %{name}.s
-  %{name} = zext i8 %{name}.b to i64
-"""
-
-
-RD, RS1, RS2 = operand("rd", 8), operand("rs1", 9), operand("rs2", 10)
-LENGTH = operand("length", 11)
-IMM = """  %imm.s = getelementptr i8, ptr %slot, i64 12
-  %imm.w = load i32, ptr %imm.s
-  %imm = sext i32 %imm.w to i64
-"""
-PC = (
-    read("page_pc")
-    + read("page_slots")
-    + """  %slot.i = ptrtoint ptr %slot to i64
-  %from = sub i64 %slot.i, %page_slots
-  %offset = lshr i64 %from, 3
-  %pc = add i64 %page_pc, %offset
-"""
-)
-
-
-def register(name: str) -> str:
-    """Return lines that load register number ``%<name>`` into ``%<name>.v``."""
-    return f"""  %{name}.x = getelementptr i64, ptr %hart, i64 %{name}
-  %{name}.v = load i64, ptr %{name}.x
-"""
-
-
-def set_rd(value: str) -> str:
-    """Return lines that write a register."""
-    return f"""  %rd.x = getelementptr i64, ptr %hart, i64 %rd
-  store i64 {value}, ptr %rd.x
-"""
-
-
-def tail(target: str, slot: str = "%slot", budget: str = "%budget", data: str = "%data") -> str:
-    """Return the lines of a jump to another handler."""
-    return f"""  musttail call void {target}(ptr %hart, ptr {slot}, i64 {budget}, i64 {data})
-  ret void
-"""
-
-
-def go_on(slot: str, data: str = "%data", tag: str = "") -> str:
-    """Return lines that retire the instruction and jump to the handler of a slot."""
-    return f"""  %left{tag} = sub i64 %budget, 1
-  %over{tag} = icmp eq i64 %left{tag}, 0
-  br i1 %over{tag}, label %stop{tag}, label %go{tag}, !prof !0
-go{tag}:
-  %h{tag} = load ptr, ptr {slot}
-{tail(f"%h{tag}", slot, f"%left{tag}", data)}stop{tag}:
-{tail("@stop", slot, "0", data)}"""
-
-
-def next_slot(data: str = "%data", tag: str = "") -> str:
-    """Return lines that retire the instruction and go on with the one behind it."""
-    return (
-        LENGTH.replace("%length", f"%length{tag}")
-        + f"  %next{tag} = getelementptr i8, ptr %slot, i64 %length{tag}\n"
-        + go_on(f"%next{tag}", data, tag)
-    )
-
-
-def go_to_pc(target: str, tag: str = "") -> str:
-    """Return lines that retire the instruction and go on at a virtual address."""
-    return (
-        field("pc").replace("%pc.p", f"%pc.p{tag}")
-        + f"""  store i64 {target}, ptr %pc.p{tag}
-  %left{tag} = sub i64 %budget, 1
-{tail("@dispatch", budget=f"%left{tag}")}"""
-    )
-
-
-def define(name: str, body: str, attributes: str = "") -> str:
-    """Return the definition of a handler."""
-    return f"define internal void @{name}{SIGNATURE} {attributes} {{\n{body}}}\n"
 
 
 def meaning(module: Module, row: Instruction, **values: str) -> str:
@@ -320,217 +236,3 @@ def slow(module: Module, row: Instruction) -> str:
 
 
 EXECUTORS = [executor(row) for row in INSTRUCTIONS]
-
-COMMON = (
-    define(
-        "synchronize",
-        PC
-        + write("pc", "%pc").replace("%pc.p", "%pc.q")
-        + write("budget", "%budget")
-        + LENGTH
-        + "  call void @count(ptr %hart, i64 %data)\n  %bytes = lshr i64 %length, 3\n"
-        + field("length").replace("%length.p", "%length.q")
-        + "  store i64 %bytes, ptr %length.q\n"
-        + read("page_bits")
-        + """  %at = add i64 %page_bits, %offset
-  %raw.p = inttoptr i64 %at to ptr
-  %short = load i16, ptr %raw.p, align 1
-  %low = zext i16 %short to i64
-  %is4 = icmp eq i64 %bytes, 4
-  br i1 %is4, label %four, label %two
-four:
-  %rest.p = getelementptr i8, ptr %raw.p, i64 2
-  %rest = load i16, ptr %rest.p, align 1
-  %high = zext i16 %rest to i64
-  %shifted = shl i64 %high, 16
-  %both = or i64 %low, %shifted
-  br label %two
-two:
-  %raw = phi i64 [ %low, %0 ], [ %both, %four ]
-"""
-        + write("bits", "%raw")
-        + "  ret void\n",
-        "noinline",
-    )
-    + define(
-        "stop",
-        PC
-        + write("pc", "%pc").replace("%pc.p", "%pc.q")
-        + write("budget", "%budget")
-        + "  call void @count(ptr %hart, i64 %data)\n"
-        + write("exit_reason", str(int(ExitReason.BUDGET)))
-        + "  ret void\n",
-        "noinline cold",
-    )
-    + define(
-        "after",
-        read("mip")
-        + read("lines")
-        + read("mie")
-        + read("budget").replace("%budget", "%left")
-        + """  %pending = or i64 %mip, %lines
-  %ready = and i64 %pending, %mie
-  %none = icmp eq i64 %ready, 0
-  br i1 %none, label %on, label %check
-check:
-  %spent = icmp eq i64 %left, 0
-  br i1 %spent, label %on, label %interrupt
-interrupt:
-  %status = call i64 @py.check_interrupt(ptr %hart)
-  %exits = icmp eq i64 %status, 1
-  br i1 %exits, label %leave, label %reload
-reload:
-  %less = load i64, ptr %left.p
-  br label %on
-on:
-  %b = phi i64 [ %left, %0 ], [ %left, %check ], [ %less, %reload ]
-"""
-        + tail("@dispatch", budget="%b", data="0")
-        + "leave:\n  ret void\n",
-        "noinline",
-    )
-    + define(
-        "dispatch",
-        "  %over = icmp eq i64 %budget, 0\n  br i1 %over, label %stop, label %go, !prof !0\ngo:\n"
-        + read("pc")
-        + read("fetch_set")
-        + f"""  %page = lshr i64 %pc, 12
-  %index = and i64 %page, {FAST_ENTRIES - 1}
-  %scaled = mul i64 %index, {FAST_WORDS}
-  %word = add i64 %fetch_set, %scaled
-  %entry = getelementptr i64, ptr %hart, i64 %word
-  %tag.p = getelementptr i64, ptr %entry, i64 2
-  %tag = load i64, ptr %tag.p
-  %base = and i64 %pc, -4096
-  %hit = icmp eq i64 %tag, %base
-  br i1 %hit, label %fast, label %slow, !prof !1
-fast:
-  %addend.p = getelementptr i64, ptr %entry, i64 3
-  %addend = load i64, ptr %addend.p
-  %host = add i64 %base, %addend
-"""
-        + read("ram_pointer")
-        + read("code_map")
-        + """  %from = sub i64 %host, %ram_pointer
-  %number = lshr i64 %from, 12
-  %eight = shl i64 %number, 3
-  %map = add i64 %code_map, %eight
-  %map.p = inttoptr i64 %map to ptr
-  %slots = load i64, ptr %map.p
-  %known = icmp ne i64 %slots, 0
-  br i1 %known, label %enter, label %slow, !prof !1
-enter:
-"""
-        + write("page_pc", "%base")
-        + write("page_slots", "%slots")
-        + write("page_bits", "%host")
-        + """  %low = and i64 %pc, 4095
-  %place = shl i64 %low, 3
-  %to = add i64 %slots, %place
-  %target = inttoptr i64 %to to ptr
-  %h = load ptr, ptr %target
-"""
-        + tail("%h", "%target")
-        + "slow:\n"
-        + tail("@enter")
-        + "stop:\n"
-        + field("exit_reason")
-        + field("budget")
-        + f"""  store i64 0, ptr %budget.p
-  store i64 {int(ExitReason.BUDGET)}, ptr %exit_reason.p
-  call void @count(ptr %hart, i64 %data)
-  ret void
-""",
-    )
-    + define(
-        "enter",
-        write("budget", "%budget")
-        + f"""  call void @count(ptr %hart, i64 %data)
-  %status = call i64 @py.enter_page(ptr %hart)
-  switch i64 %status, label %on [ i64 {EXIT}, label %leave i64 {STEP}, label %single ]
-on:
-  %left = load i64, ptr %budget.p
-"""
-        + tail("@dispatch", budget="%left", data="0")
-        + """single:
-  %done = call i64 @py.step(ptr %hart)
-  %exits = icmp eq i64 %done, 1
-  br i1 %exits, label %leave, label %stay
-stay:
-"""
-        + tail("@after", data="0")
-        + "leave:\n  ret void\n",
-        "noinline",
-    )
-    + """define internal void @count(ptr %hart, i64 %data) {
-"""
-    + read("loads")
-    + """  %l = and i64 %data, 4294967295
-  %loads.n = add i64 %loads, %l
-  store i64 %loads.n, ptr %loads.p
-"""
-    + read("stores")
-    + """  %s = lshr i64 %data, 32
-  %stores.n = add i64 %stores, %s
-  store i64 %stores.n, ptr %stores.p
-  ret void
-}
-"""
-    + define(
-        "decode",
-        PC
-        + """  %slot.n = ptrtoint ptr %slot to i64
-  %ignored = call i64 @py.decode_slot(ptr %hart, i64 %slot.n, i64 %offset)
-  %h = load ptr, ptr %slot
-"""
-        + tail("%h"),
-        "noinline",
-    )
-    + define(
-        "illegal",
-        "  call void @synchronize(ptr %hart, ptr %slot, i64 %budget, i64 %data)\n"
-        "  %status = call i64 @py.illegal(ptr %hart)\n"
-        "  %exits = icmp eq i64 %status, 1\n  br i1 %exits, label %leave, label %stay\nstay:\n"
-        + tail("@after", data="0")
-        + "leave:\n  ret void\n",
-        "noinline",
-    )
-    + define(
-        "cross",
-        PC
-        + write("pc", "%pc").replace("%pc.p", "%pc.q")
-        + write("budget", "%budget")
-        + """  call void @count(ptr %hart, i64 %data)
-  %status = call i64 @py.step(ptr %hart)
-  %exits = icmp eq i64 %status, 1
-  br i1 %exits, label %leave, label %stay
-stay:
-"""
-        + tail("@after", data="0")
-        + "leave:\n  ret void\n",
-        "noinline",
-    )
-    + define(
-        "next_page",
-        read("page_pc")
-        + "  %following = add i64 %page_pc, 4096\n"
-        + write("pc", "%following")
-        + tail("@dispatch"),
-    )
-    + f"""define i64 @run(ptr %hart) {{
-  %status = call i64 @py.check_interrupt(ptr %hart)
-  %exits = icmp eq i64 %status, 1
-  br i1 %exits, label %leave, label %start
-start:
-{read("budget")}  call void @dispatch(ptr %hart, ptr null, i64 %budget, i64 0)
-  br label %leave
-leave:
-  %settled = call i64 @py.settle(ptr %hart)
-{read("exit_reason")}  ret i64 %exit_reason
-}}
-!0 = !{{!"branch_weights", i32 1, i32 100000}}
-!1 = !{{!"branch_weights", i32 100000, i32 1}}
-"""
-)
-
-assert SLOT_BYTES == 16  # the shifts by 3 above: 16 bytes a halfword

@@ -27,7 +27,7 @@ EXPORTS: tuple[FunctionType, ...] = (tlb_flush, write_satp)
 
 def generate() -> str:
     """Return the interpreter as LLVM IR text."""
-    from vlab.engines import code_cache, handlers
+    from vlab.engines import code_cache, dispatch, handlers
     from vlab.engines.intrinsics import INTRINSICS, PRELUDE
     from vlab.engines.lowering import Module
     from vlab.isa import counting, execute
@@ -70,7 +70,7 @@ def generate() -> str:
             f"define i64 @export.{function.__name__}(ptr %hart{words}) {{\n"
             f"  %r = call i64 {module.name_of(function)}(ptr %hart{words})\n  ret i64 %r\n}}\n"
         )
-    module.chunks.append(handlers.COMMON)
+    module.chunks.append(dispatch.COMMON)
     return module.text()
 
 

@@ -7,9 +7,9 @@ from functools import cache
 from vlab.engines.semantics import SINK, executor
 from vlab.exits import ExitReason
 from vlab.isa.counting import settle
+from vlab.isa.csr import write_satp
 from vlab.isa.decode import decode
 from vlab.isa.execute import CONTINUE, EXIT, check_interrupt, fetch, illegal, raise_trap
-from vlab.isa.csr import write_satp
 from vlab.isa.mmu import tlb_flush
 from vlab.isa.table import Instruction
 from vlab.state import Hart

@@ -101,7 +101,7 @@ def executor(row: Instruction) -> FunctionType:
         textwrap.dedent(body.replace("\n        ", "\n")), "    "
     )
     namespace = dict(vars(execute), meaning=row.meaning, action=execute.SYSTEM.get(row.name))
-    exec(compile(source, f"<{row.name}>", "exec"), namespace)  # noqa: S102
+    exec(compile(source, f"<{row.name}>", "exec"), namespace)
     function = namespace[name]
     function.__source__ = source
     return function

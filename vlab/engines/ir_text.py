@@ -1,0 +1,107 @@
+"""Pieces of LLVM IR text that the interpreter's handlers are made of.
+
+In a handler ``%hart`` is the record, ``%slot`` the decoded instruction, ``%budget`` the
+instructions left and ``%data`` the accesses made: loads in the low, stores in the high 32 bits.
+"""
+
+from __future__ import annotations
+
+from vlab.state import LAYOUT
+
+SIGNATURE = "(ptr %hart, ptr %slot, i64 %budget, i64 %data)"
+
+
+def field(name: str) -> str:
+    """Return lines that point ``%<name>.p`` at a field of the hart."""
+    return f"  %{name}.p = getelementptr i64, ptr %hart, i64 {LAYOUT[name][0]}\n"
+
+
+def read(name: str) -> str:
+    """Return lines that load a field of the hart into ``%<name>``."""
+    return field(name) + f"  %{name} = load i64, ptr %{name}.p\n"
+
+
+def write(name: str, value: str) -> str:
+    """Return lines that store a value in a field of the hart."""
+    return field(name) + f"  store i64 {value}, ptr %{name}.p\n"
+
+
+def operand(name: str, byte: int) -> str:
+    """Return lines that load a byte of the slot into ``%<name>``."""
+    return f"""  %{name}.s = getelementptr i8, ptr %slot, i64 {byte}
+  %{name}.b = load i8, ptr %{name}.s
+  %{name} = zext i8 %{name}.b to i64
+"""
+
+
+RD, RS1, RS2 = operand("rd", 8), operand("rs1", 9), operand("rs2", 10)
+LENGTH = operand("length", 11)
+IMM = """  %imm.s = getelementptr i8, ptr %slot, i64 12
+  %imm.w = load i32, ptr %imm.s
+  %imm = sext i32 %imm.w to i64
+"""
+PC = (
+    read("page_pc")
+    + read("page_slots")
+    + """  %slot.i = ptrtoint ptr %slot to i64
+  %from = sub i64 %slot.i, %page_slots
+  %offset = lshr i64 %from, 3
+  %pc = add i64 %page_pc, %offset
+"""
+)
+
+
+def register(name: str) -> str:
+    """Return lines that load register number ``%<name>`` into ``%<name>.v``."""
+    return f"""  %{name}.x = getelementptr i64, ptr %hart, i64 %{name}
+  %{name}.v = load i64, ptr %{name}.x
+"""
+
+
+def set_rd(value: str) -> str:
+    """Return lines that write a register."""
+    return f"""  %rd.x = getelementptr i64, ptr %hart, i64 %rd
+  store i64 {value}, ptr %rd.x
+"""
+
+
+def tail(target: str, slot: str = "%slot", budget: str = "%budget", data: str = "%data") -> str:
+    """Return the lines of a jump to another handler."""
+    return f"""  musttail call void {target}(ptr %hart, ptr {slot}, i64 {budget}, i64 {data})
+  ret void
+"""
+
+
+def go_on(slot: str, data: str = "%data", tag: str = "") -> str:
+    """Return lines that retire the instruction and jump to the handler of a slot."""
+    return f"""  %left{tag} = sub i64 %budget, 1
+  %over{tag} = icmp eq i64 %left{tag}, 0
+  br i1 %over{tag}, label %stop{tag}, label %go{tag}, !prof !0
+go{tag}:
+  %h{tag} = load ptr, ptr {slot}
+{tail(f"%h{tag}", slot, f"%left{tag}", data)}stop{tag}:
+{tail("@stop", slot, "0", data)}"""
+
+
+def next_slot(data: str = "%data", tag: str = "") -> str:
+    """Return lines that retire the instruction and go on with the one behind it."""
+    return (
+        LENGTH.replace("%length", f"%length{tag}")
+        + f"  %next{tag} = getelementptr i8, ptr %slot, i64 %length{tag}\n"
+        + go_on(f"%next{tag}", data, tag)
+    )
+
+
+def go_to_pc(target: str, tag: str = "") -> str:
+    """Return lines that retire the instruction and go on at a virtual address."""
+    return (
+        field("pc").replace("%pc.p", f"%pc.p{tag}")
+        + f"""  store i64 {target}, ptr %pc.p{tag}
+  %left{tag} = sub i64 %budget, 1
+{tail("@dispatch", budget=f"%left{tag}")}"""
+    )
+
+
+def define(name: str, body: str, attributes: str = "") -> str:
+    """Return the definition of a handler."""
+    return f"define internal void @{name}{SIGNATURE} {attributes} {{\n{body}}}\n"
