@@ -113,9 +113,7 @@ def describe(
     root = Node("", {"#address-cells": 2, "#size-cells": 2})
     root.properties |= {"compatible": "riscv-virtio", "model": "riscv-virtio,vlab"}
     chosen = root.add("chosen", bootargs=bootargs)
-    root.add(
-        f"memory@{RAM_BASE:x}", device_type="memory", reg=cells(RAM_BASE, memory_size)
-    )
+    root.add(f"memory@{RAM_BASE:x}", device_type="memory", reg=cells(RAM_BASE, memory_size))
     cpus = root.add("cpus", __address_cells=1, __size_cells=0, timebase_frequency=TIMEBASE)
     cpu = cpus.add(
         "cpu@0", device_type="cpu", reg=0, status="okay", compatible="riscv",

@@ -248,5 +248,3 @@ class Machine:
         except KeyboardInterrupt:
             result.outcome = "interrupted"
         return result
-
-

@@ -228,9 +228,7 @@ def slow(module: Module, row: Instruction) -> str:
     )
     if row.kind in ("load", "store"):
         access = LOAD if row.kind == "load" else STORE
-        body += (
-            f"  call i64 @py.after_access(ptr %hart, i64 %va, i64 {access}, i64 {row.width})\n"
-        )
+        body += f"  call i64 @py.after_access(ptr %hart, i64 %va, i64 {access}, i64 {row.width})\n"
     body += tail("@after", data="0") + "leave:\n  ret void\n"
     return define(f"slow.{row.index}", body, "noinline cold")
 

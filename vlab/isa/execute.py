@@ -243,7 +243,7 @@ def store_conditional(hart: Hart, rd: int, va: int, width: int, value: int) -> i
 
 
 def atomic_begin(hart: Hart, va: int, width: int) -> int:
-    """Read the old value of an AMO into ``value`` and its address into ``exit_addr``; `READY` if it could."""
+    """Begin an AMO: `READY` with the old value in ``value``, its address in ``exit_addr``."""
     pa = atomic_address(hart, va, width, STORE)
     if hart.fault != 0:
         return raise_trap(hart, hart.fault, hart.fault_address)

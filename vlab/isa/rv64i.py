@@ -97,7 +97,9 @@ def lwu(value):
     return value
 
 
-for _name, _funct3, _width in (("sb", "000", 1), ("sh", "001", 2), ("sw", "010", 4), ("sd", "011", 8)):
+STORES = (("sb", "000", 1), ("sh", "001", 2), ("sw", "010", 4), ("sd", "011", 8))
+
+for _name, _funct3, _width in STORES:
     declare(_name, f"imm[11:5] rs2 rs1 {_funct3} imm[4:0] 0100011", "store", width=_width)
 
 

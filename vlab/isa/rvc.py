@@ -31,7 +31,9 @@ class Compressed(NamedTuple):
 
 
 COMPRESSED = (
-    Compressed("c.addi4spn", "000 uimm[5:4|9:6|2|3] rd' 00", "addi", "rd'", 2, 0, "uimm", ("uimm",)),
+    Compressed(
+        "c.addi4spn", "000 uimm[5:4|9:6|2|3] rd' 00", "addi", "rd'", 2, 0, "uimm", ("uimm",)
+    ),
     Compressed("c.lw", "010 uimm[5:3] rs1' uimm[2|6] rd' 00", "lw", "rd'", "rs1'", 0, "uimm"),
     Compressed("c.ld", "011 uimm[5:3] rs1' uimm[7:6] rd' 00", "ld", "rd'", "rs1'", 0, "uimm"),
     Compressed("c.sw", "110 uimm[5:3] rs1' uimm[2|6] rs2' 00", "sw", 0, "rs1'", "rs2'", "uimm"),
@@ -143,15 +145,16 @@ _FORMATS: dict[str, Callable[[Any], Any]] = {
     "NONE": lambda imm: imm * 0,
     "I": lambda imm: (imm & 0xFFF) << 20,
     "S": lambda imm: (imm >> 5 & 127) << 25 | (imm & 31) << 7,
-    "B": lambda imm: (imm >> 12 & 1) << 31
-    | (imm >> 5 & 63) << 25
-    | (imm >> 1 & 15) << 8
-    | (imm >> 11 & 1) << 7,
+    "B": lambda imm: (
+        (imm >> 12 & 1) << 31 | (imm >> 5 & 63) << 25 | (imm >> 1 & 15) << 8 | (imm >> 11 & 1) << 7
+    ),
     "U": lambda imm: imm & 0xFFFFF000,
-    "J": lambda imm: (imm >> 20 & 1) << 31
-    | (imm >> 1 & 1023) << 21
-    | (imm >> 11 & 1) << 20
-    | (imm >> 12 & 255) << 12,
+    "J": lambda imm: (
+        (imm >> 20 & 1) << 31
+        | (imm >> 1 & 1023) << 21
+        | (imm >> 11 & 1) << 20
+        | (imm >> 12 & 255) << 12
+    ),
     "SHAMT6": lambda imm: (imm & 63) << 20,
     "SHAMT5": lambda imm: (imm & 31) << 20,
     "CSR": lambda imm: (imm & 0xFFF) << 20,

@@ -1,7 +1,7 @@
 """The instruction table: an instruction is declared once, with its encoding and its meaning.
 
 A row's *pattern* is written as in the specification, most significant bit first: runs of 0
-and 1, and the names of fields (``rs2 rs1 rd``, ``imm[11:0]``, ``shamt``, ``csr``, ``uimm``, ``aq``).
+and 1, and the names of fields (``rs2 rs1 rd``, ``imm[11:0]``, ``shamt``, ``csr``, ``uimm``).
 Its *meaning* is a function of operand values in the restricted subset of
 ``docs/architecture.md``: the decoder, every engine, the assembler and the disassembler are
 made from the row.

@@ -71,9 +71,7 @@ def take_trap(hart: Hart, cause: int, tval: int) -> None:
         hart.mepc = hart.pc
         hart.mtval = tval
         previous = MPIE if status & MIE != 0 else 0
-        hart.mstatus = (
-            (status & (MASK64 ^ (MPP | MPIE | MIE))) | previous | hart.priv << MPP_SHIFT
-        )
+        hart.mstatus = (status & (MASK64 ^ (MPP | MPIE | MIE))) | previous | hart.priv << MPP_SHIFT
         set_privilege(hart, M)
         hart.pc = vector(hart.mtvec, cause)
 

@@ -187,9 +187,7 @@ class Guest:
 
     # -- parts ----------------------------------------------------------------
 
-    def machine_of(
-        self, hart: Hart, memory: Memory, wire: Callable[[int, bool], None]
-    ) -> Machine:
+    def machine_of(self, hart: Hart, memory: Memory, wire: Callable[[int, bool], None]) -> Machine:
         """The hardware: a hart in reset on an engine, and the board."""
         setup = self.setup
         self.engine.attach(hart)
@@ -250,9 +248,7 @@ class Guest:
 
     # -- running ----------------------------------------------------------------
 
-    def run(
-        self, max_instructions: int, progress: Callable[[int], None] | None = None
-    ) -> Ended:
+    def run(self, max_instructions: int, progress: Callable[[int], None] | None = None) -> Ended:
         """Run the guest and return what was counted."""
         outcome = self.machine.run(self.mode, max_instructions, progress)
         return self.ended(outcome)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from vlab.counters import Counters
 from vlab.exits import ExitReason
+from vlab.hart_counters import hardware_counters
 from vlab.isa.fields import Cause
 from vlab.machine import GuestCrashed, Machine
-from vlab.hart_counters import hardware_counters
 from vlab.sbi import Sbi
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from vlab.counters import Counters
 from vlab.exits import ExitReason
+from vlab.hart_counters import PAGE_FAULTS, translation_counters, trap_counters
 from vlab.isa.fields import INTERRUPT, MASK64, SEI, STI, Cause, S, U
 from vlab.machine import Machine
-from vlab.hart_counters import PAGE_FAULTS, translation_counters, trap_counters
 from vlab.sbi import SbiTimer
 from vlab.vmm.backends import Backends
 from vlab.vmm.domain import Domain, build_domain

@@ -100,8 +100,15 @@ class ShadowPaging:
         the whole TLB when ``va`` is None.
     """
 
-    def __init__(self, physical, pool: FramePool, p2m: np.ndarray, guest_base: int, asids: int,  # type: ignore[no-untyped-def]
-                 flush) -> None:
+    def __init__(
+        self,
+        physical,
+        pool: FramePool,
+        p2m: np.ndarray,
+        guest_base: int,
+        asids: int,  # type: ignore[no-untyped-def]
+        flush,
+    ) -> None:
         self.physical, self.pool, self.flush = physical, pool, flush
         self.p2m = p2m.tolist()
         self.first_frame = guest_base // PAGE
