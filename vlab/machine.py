@@ -35,10 +35,10 @@ class Engine(Protocol):
     def run(self, hart: Hart, budget: int) -> ExitReason:
         """Run at most ``budget`` instructions."""
 
-    def tlb_flush(self, hart: Hart, va: int, by_address: int, asid: int, by_asid: int) -> int:
+    def tlb_flush(self, hart: Hart, va: int, by_address: int, asid: int, by_asid: int) -> object:
         """Carry out ``sfence.vma`` on a hart's TLB."""
 
-    def write_satp(self, hart: Hart, value: int) -> int:
+    def write_satp(self, hart: Hart, value: int) -> object:
         """Change a hart's root page table."""
 
 

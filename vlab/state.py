@@ -7,7 +7,7 @@ function that works on a hart works on a virtual CPU.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -176,6 +176,11 @@ class Hart:
     """
 
     memory: Any
+
+    if TYPE_CHECKING:  # the fields are made from the list above
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __setattr__(self, name: str, value: Any) -> None: ...
 
     def __init__(self, memory: Any = None, share_registers: Hart | None = None) -> None:
         self.block = np.zeros(WORDS + 8, dtype=np.uint64)

@@ -47,7 +47,7 @@ static u64 gcd(u64 x, u64 y) {
 }
 
 int main(int argc, char **argv) {
-  u64 n = parameter(argc, argv, "n", 100), checksum = 0;
+  u64 n = parameter(argc, argv, "n", 1000), checksum = 0;
   mark_begin();
   for (u64 i = 0; i < n; i++) {
     checksum = mix(checksum, multiply(checksum));
