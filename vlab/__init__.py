@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from vlab.counters import COUNTERS, Counters
     from vlab.errors import VlabError
     from vlab.experiments import Comparison, Result, Workload, boot, compare, run, shell, workloads
+    from vlab.modes.fullvirt import FullVirt
+    from vlab.modes.paravirt import ParaVirt
 
 __all__ = [
     "COUNTERS",
@@ -27,6 +29,8 @@ __all__ = [
     "Costs",
     "Counters",
     "Cycles",
+    "FullVirt",
+    "ParaVirt",
     "Result",
     "VlabError",
     "Workload",
@@ -45,6 +49,8 @@ _HOMES = {
     "vlab.counters": "COUNTERS Counters",
     "vlab.costs": "Costs Cycles preset price",
     "vlab.errors": "VlabError",
+    "vlab.modes.fullvirt": "FullVirt",
+    "vlab.modes.paravirt": "ParaVirt",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 

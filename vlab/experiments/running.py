@@ -33,6 +33,7 @@ def run(
     seed: int = 0,
     max_instructions: int = INSTRUCTION_LIMIT,
     costs: str | Costs = "teaching",
+    monitor: type | None = None,
     progress: Callable[[int], None] | None = None,
     **params: Any,
 ) -> Result:
@@ -55,6 +56,9 @@ def run(
         Machine options by name, for example ``{"tlb_sets": 16, "memory": "64M"}``.
     costs
         A preset's name or a table (``vlab.preset("teaching").replace(exit=600)``).
+    monitor
+        A subclass of `vlab.FullVirt` or `vlab.ParaVirt`, with handlers of your own, to run the
+        guest under instead of the mode's stock one.
     progress
         Called now and then with the number of instructions retired.
     **params
@@ -68,6 +72,7 @@ def run(
     chosen = find_workload(workload)
     bound = chosen.bind(params)
     check_mode(mode, of)
+    check_monitor(monitor, mode)
     of = (of or "native") if mode == "simulate" else None
     table = preset(costs)
     options = dict(set or {})
@@ -100,6 +105,7 @@ def run(
         max_instructions=max_instructions,
         console=None,
         progress=progress,
+        monitor=monitor,
     )
     return from_outcome(ended, workload, mode, of, bound, settings, time.perf_counter() - begin)
 
@@ -142,6 +148,14 @@ def check_mode(mode: str, of: str | None = None) -> None:
         raise ModeError(f"mode {mode!r} executes the guest: only 'simulate' predicts another mode")
     if of is not None and of not in TECHNIQUES:
         raise ModeError(unknown("mode to predict", of, TECHNIQUES))
+
+
+def check_monitor(monitor: type | None, mode: str) -> None:
+    """Raise `ModeError` unless a monitor of one's own is one of the mode."""
+    if monitor is not None and getattr(monitor, "technique", None) != mode:
+        wanted = {"fullvirt": "vlab.FullVirt", "paravirt": "vlab.ParaVirt"}.get(mode)
+        what = f"a subclass of {wanted}" if wanted else "none: nothing is handled by a monitor"
+        raise ModeError(f"monitor={monitor!r}: mode {mode!r} takes {what}")
 
 
 def check_machine(engine: str, clock: str, seed: int, max_instructions: int) -> None:
