@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import vlab
+from vlab.exits import ExitReason
 from vlab.experiments.catalogue import workloads
 
 EXECUTING = ("native", "emulate", "fullvirt", "paravirt")
@@ -113,7 +114,8 @@ class Doorbells(vlab.FullVirt):
     rung = 0
 
     def on_emulated_exit(self) -> None:
-        if self.vcpu.exit_addr == 0x1000_1050:
+        notifies = self.vcpu.exit_reason == ExitReason.MMIO_WRITE
+        if notifies and self.vcpu.exit_addr == 0x1000_1050:
             Doorbells.rung += 1
         super().on_emulated_exit()
 
