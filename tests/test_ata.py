@@ -189,6 +189,7 @@ def test_commands_without_data(command: int) -> None:
         (READ, 300, 1, 0xE0, a.IDNF),
         (READ, 299, 2, 0xE0, a.IDNF),
         (WRITE, (1 << 28) - 1, 1, 0xE0, a.IDNF),
+        (READ, 1 << 27, 1, 0xE0, a.IDNF),
         (READ, 1, 1, 0xA0, a.ABRT),  # cylinder, head, sector
     ],
 )

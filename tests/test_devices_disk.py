@@ -168,6 +168,16 @@ def test_the_alarm_interrupts_until_it_is_cleared() -> None:
     assert not wire.level
 
 
+def test_an_alarm_that_is_not_enabled_waits() -> None:
+    """Without the enable bit an alarm is remembered, and seen when it is enabled."""
+    wire = Wire()
+    device = Rtc(Clock(), wire)
+    device.write(rtc.ALARM_LOW, 1, 4)  # long past: goes off at once
+    assert not wire.level
+    device.write(rtc.IRQ_ENABLED, 1, 4)
+    assert wire.level
+
+
 # ---- Every device ---------------------------------------------------------------
 
 

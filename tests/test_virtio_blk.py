@@ -282,10 +282,10 @@ def test_a_read_only_disk_stays_as_it_is() -> None:
 HEADER_OK, STATUS_OK = (BUFFERS, 16, NEXT, 1), (BUFFERS + 0xFFF, 1, WRITE, 0)
 BAD_CHAINS = {
     "loop": [(BUFFERS, 16, NEXT, 1), (BUFFERS + 16, 512, NEXT | WRITE, 1)],
-    "index outside the table": [(BUFFERS, 16, NEXT, NUM)],
+    "index outside the table": [(BUFFERS, 16, NEXT, NUM), *[(0, 0, 0, 0)] * 7, STATUS_OK],
     "short header": [(BUFFERS, 15, NEXT, 1), STATUS_OK],
     "no status byte": [(BUFFERS, 16, 0, 0)],
-    "indirect": [(BUFFERS, 16, INDIRECT, 0)],
+    "indirect": [(BUFFERS, 16, NEXT | INDIRECT, 1), STATUS_OK],
     "readable after writable": [(*STATUS_OK[:2], WRITE | NEXT, 1), (BUFFERS, 16, 0, 0)],
     "header outside memory": [(0x1000, 16, NEXT, 1), STATUS_OK],
     "data outside memory": [HEADER_OK, (RAM + RAM_SIZE - 8, 512, NEXT | WRITE, 2), STATUS_OK],
@@ -332,9 +332,18 @@ def test_a_ring_outside_memory_stops_the_device(ring: int) -> None:
 def test_more_available_than_entries_stops_the_device() -> None:
     """An available index that runs ahead of the ring is the driver's mistake."""
     driver = Driver()
-    driver.memory.store(DRIVER + 2, 2, NUM + 1)
+    driver.submit(v.T_FLUSH, 0, 0)
+    driver.finish()
+    driver.memory.store(DRIVER + 2, 2, 1 + NUM + 1)  # the entries themselves are sound
     driver.put(v.QUEUE_NOTIFY, 0)
     assert driver.broken()
+
+
+def test_a_driver_cannot_stop_the_device_by_its_status() -> None:
+    """DEVICE_NEEDS_RESET is the device's to set."""
+    driver = Driver()
+    driver.put(v.STATUS, 0xFF)
+    assert not driver.broken()
 
 
 @pytest.mark.parametrize(("register", "value"), [(v.STATUS, 0), (v.QUEUE_READY, 0)])
