@@ -8,10 +8,10 @@ import pytest
 
 from vlab.engines.interpreter import Interpreter
 from vlab.engines.python import PythonEngine
+from vlab.hardware import HardwareOptions, reset
 from vlab.isa.fields import MASK64, PTE_A, PTE_D, PTE_R, PTE_U, PTE_V, PTE_W, PTE_X, SATP_SV39
 from vlab.isa.rvc import encode
 from vlab.isa.table import BY_NAME, INSTRUCTIONS
-from vlab.hardware import HardwareOptions, reset
 from vlab.memory import PhysicalMemory
 from vlab.state import LAYOUT, Hart
 

@@ -1,11 +1,22 @@
-"""The modelled hart's options and its reset state."""
+"""The modelled hart: its options, its reset state, its wires, and where software starts on it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from vlab.errors import MachineError
-from vlab.isa.fields import MISA, XL_64
+from vlab.isa.fields import (
+    ALL_INTERRUPTS,
+    MASK64,
+    MEDELEG_WRITABLE,
+    MISA,
+    S_INTERRUPTS,
+    XL_64,
+    Cause,
+    S,
+    U,
+)
 from vlab.isa.mmu import update_regime
 from vlab.state import TLB_MAX_ENTRIES, Hart
 
@@ -49,4 +60,42 @@ def reset(hart: Hart, options: HardwareOptions) -> None:
     hart.tlb_ways = options.tlb_ways
     hart.tlb_sets = options.tlb_entries // options.tlb_ways
     hart.tlb_asid_mask = (1 << options.asid_bits) - 1
+    update_regime(hart)
+
+
+def lines_of(hart: Hart) -> Callable[[int, bool], None]:
+    """Return the function that drives a hart's interrupt wires."""
+
+    def drive(bit: int, level: bool) -> None:
+        hart.lines = hart.lines | 1 << bit if level else hart.lines & ~(1 << bit)
+
+    return drive
+
+
+def virtual_lines(vcpu: Hart, hart: Hart) -> Callable[[int, bool], None]:
+    """Return the wires under a monitor: a rising edge interrupts the host, too."""
+
+    def drive(bit: int, level: bool) -> None:
+        if level and not vcpu.lines >> bit & 1:
+            hart.lines |= 1 << bit
+        vcpu.lines = vcpu.lines | 1 << bit if level else vcpu.lines & ~(1 << bit)
+
+    return drive
+
+
+def deprivilege(hart: Hart) -> None:
+    """Put the physical hart where a monitor runs its guest: U-mode, everything intercepted."""
+    hart.priv = U
+    hart.mie = ALL_INTERRUPTS
+    hart.intercept = MASK64
+    hart.mcounteren = 7
+    update_regime(hart)
+
+
+def enter_supervisor(hart: Hart) -> None:
+    """Put a hart where firmware leaves it for a supervisor: S-mode, traps delegated."""
+    hart.priv = S
+    hart.medeleg = MEDELEG_WRITABLE & ~(1 << Cause.ECALL_S)
+    hart.mideleg = S_INTERRUPTS
+    hart.mcounteren = 7
     update_regime(hart)

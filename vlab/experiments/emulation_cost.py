@@ -99,7 +99,8 @@ def executed() -> Counter[str]:
     from vlab.costs import preset
     from vlab.experiments.catalogue import workloads
     from vlab.modes import IMAGES
-    from vlab.modes.compose import Guest, Setup
+    from vlab.modes.compose import Guest
+    from vlab.modes.setup import Setup
 
     total: Counter[str] = Counter()
     for workload in workloads().values():

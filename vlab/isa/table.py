@@ -155,10 +155,3 @@ def instruction(
         return meaning
 
     return declare_meaning
-
-
-def _load_extensions() -> None:
-    from vlab.isa import rv64a, rv64i, rv64m, system  # noqa: F401
-
-
-_load_extensions()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vlab.costs import Costs
 
 if TYPE_CHECKING:
-    from vlab.modes.compose import Ended
+    from vlab.modes.setup import Ended
 
 IMAGES = Path(__file__).parent.parent / "images"
 
@@ -36,7 +36,8 @@ def run_guest(
     ``image`` and ``disk`` default to the built ones: the ported kernel for ``paravirt``, the
     same unmodified one for every other mode.
     """
-    from vlab.modes.compose import Guest, Setup
+    from vlab.modes.compose import Guest
+    from vlab.modes.setup import Setup
 
     default = IMAGES / ("pv.elf" if mode == "paravirt" else "native.elf")
     setup = Setup(
@@ -73,7 +74,8 @@ def boot_image(
     progress: Callable[[int], None] | None = None,
 ) -> Ended:
     """Boot a kernel that nobody here wrote; changes to its disk are written back at the end."""
-    from vlab.modes.compose import Guest, Setup
+    from vlab.modes.compose import Guest
+    from vlab.modes.setup import Setup
 
     setup = Setup(
         mode=mode,

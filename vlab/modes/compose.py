@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from vlab.board import RAM_BASE, Board
-from vlab.costs import Costs, Cycles, price
-from vlab.counters import Counters
+from vlab.costs import price
 from vlab.devices.disk import DiskImage
 from vlab.devicetree import describe, flatten
 from vlab.errors import ImageError, MachineError, unknown
-from vlab.hardware import HardwareOptions, reset
-from vlab.isa.fields import ALL_INTERRUPTS, MASK64, MEDELEG_WRITABLE, S_INTERRUPTS, Cause, S
-from vlab.isa.mmu import update_regime
+from vlab.hardware import (
+    HardwareOptions,
+    deprivilege,
+    enter_supervisor,
+    lines_of,
+    reset,
+    virtual_lines,
+)
+from vlab.isa.fields import S
 from vlab.loader import Image, load_image
 from vlab.machine import Engine, Machine, Outcome
 from vlab.memory import PAGE, GuestMemory, Memory, PhysicalMemory
 from vlab.modes.emulate import Emulate
 from vlab.modes.fullvirt import FullVirt
 from vlab.modes.native import Native
+from vlab.modes.setup import Ended, Setup
 from vlab.sbi import Sbi
 from vlab.state import Hart
 from vlab.vmm.frames import FramePool, guest_p2m, monitor_frames
@@ -36,53 +42,6 @@ GUEST_OPTIONS = ("batch", "hz", "root")
 
 FW_DYNAMIC = struct.pack("<6Q", 0x4942534F, 2, 0x8020_0000, S, 0, 0)
 """What OpenSBI's fw_dynamic is told: where the next stage is, and that it is in S-mode."""
-
-
-@dataclass
-class Setup:
-    """What a guest is booted with.
-
-    Attributes
-    ----------
-    mode
-        Name of an executing mode.
-    image, disk, initrd, firmware
-        Files or contents; None where there is none.
-    options
-        Machine options by name.
-    monitor
-        Subclass of the mode's monitor to use instead of the stock one.
-    """
-
-    mode: str
-    image: Path | bytes
-    disk: Path | bytes | None
-    bootargs: str
-    memory: int
-    engine: str
-    clock: str
-    costs: Costs
-    options: dict[str, Any]
-    initrd: Path | None = None
-    firmware: Path | None = None
-    console: Any = None
-    monitor: type | None = None
-
-
-@dataclass
-class Ended:
-    """What a run left: its outcome, and everything counted."""
-
-    console: str
-    exit_code: int | None
-    outcome: str
-    crash: str | None
-    counters: Counters
-    counters_total: Counters
-    cycles: Cycles
-    cycles_total: Cycles
-    image_sha256: str | None
-    machine: Any = field(repr=False, default=None)
 
 
 def make_engine(name: str) -> Engine:
@@ -284,41 +243,3 @@ def open_disk(disk: Path | bytes | None) -> DiskImage | None:
     if disk is None:
         return None
     return DiskImage(disk) if isinstance(disk, bytes) else DiskImage.open(disk)
-
-
-def lines_of(hart: Hart) -> Callable[[int, bool], None]:
-    """Return the function that drives a hart's interrupt wires."""
-
-    def drive(bit: int, level: bool) -> None:
-        hart.lines = hart.lines | 1 << bit if level else hart.lines & ~(1 << bit)
-
-    return drive
-
-
-def virtual_lines(vcpu: Hart, hart: Hart) -> Callable[[int, bool], None]:
-    """Return the wires under a monitor: a rising edge interrupts the host, too."""
-
-    def drive(bit: int, level: bool) -> None:
-        if level and not vcpu.lines >> bit & 1:
-            hart.lines |= 1 << bit
-        vcpu.lines = vcpu.lines | 1 << bit if level else vcpu.lines & ~(1 << bit)
-
-    return drive
-
-
-def deprivilege(hart: Hart) -> None:
-    """Put the physical hart where a monitor runs its guest: U-mode, everything intercepted."""
-    hart.priv = 0
-    hart.mie = ALL_INTERRUPTS
-    hart.intercept = MASK64
-    hart.mcounteren = 7
-    update_regime(hart)
-
-
-def enter_supervisor(hart: Hart) -> None:
-    """Put a hart where firmware leaves it for a supervisor: S-mode, traps delegated."""
-    hart.priv = S
-    hart.medeleg = MEDELEG_WRITABLE & ~(1 << Cause.ECALL_S)
-    hart.mideleg = S_INTERRUPTS
-    hart.mcounteren = 7
-    update_regime(hart)

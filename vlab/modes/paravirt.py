@@ -12,6 +12,7 @@ from typing import Any
 
 from vlab.counters import Counters
 from vlab.exits import ExitReason
+from vlab.hardware import deprivilege, lines_of
 from vlab.hart_counters import PAGE_FAULTS, translation_counters, trap_counters
 from vlab.isa.fields import INTERRUPT, MASK64, SEI, STI, Cause, S, U
 from vlab.machine import Machine
@@ -150,8 +151,6 @@ class ParaVirt:
 
 def build(guest: Any) -> ParaVirt:
     """Build the host, the guest in it, and its monitor (`vlab.modes.compose.Guest`)."""
-    from vlab.modes.compose import deprivilege, lines_of
-
     physical, pool, memory, hart = guest.host()
     machine = guest.machine_of(hart, physical, lines_of(hart))
     deprivilege(hart)
