@@ -10,6 +10,7 @@ import numpy as np
 from vlab.errors import MachineError
 
 PAGE = 4096
+MASK64 = (1 << 64) - 1
 
 
 class MemoryRangeError(Exception):
@@ -87,12 +88,14 @@ class PhysicalMemory:
         """Store the low ``width`` bytes of a number, little-endian."""
         offset = self._offset(address, width)
         if width == 8 and not offset & 7:
-            self._words[offset >> 3] = value
+            self._words[offset >> 3] = value & MASK64
         else:
             value &= (1 << 8 * width) - 1
             self.bytes[offset : offset + width] = value.to_bytes(width, "little")
         if self.code_map is not None:
             self.code_map[offset // PAGE] = 0
+            if offset % PAGE + width > PAGE:
+                self.code_map[offset // PAGE + 1] = 0
 
 
 class GuestMemory:

@@ -9,6 +9,7 @@ from vlab.clock import Clock
 
 MSIP, MTIMECMP, MTIME = 0x0, 0x4000, 0xBFF8
 NEVER = (1 << 64) - 1
+FAR = 1 << 56  # ticks: two centuries
 
 
 class Clint:
@@ -38,10 +39,10 @@ class Clint:
         return (self.clock.time + self.offset) & NEVER
 
     def _update(self) -> None:
-        due = self._time() >= self.mtimecmp
-        self.timer(due)
-        ticks = self.mtimecmp - self.offset
-        self.deadline = None if due or ticks >= 1 << 56 else self.clock.cycles(ticks)
+        left = self.mtimecmp - self._time()
+        self.timer(left <= 0)
+        soon = 0 < left < FAR
+        self.deadline = self.clock.cycles(self.clock.time + left) if soon else None
 
     def on_deadline(self, now: int) -> None:
         """``mtime`` has reached ``mtimecmp``."""
@@ -77,6 +78,8 @@ class Clint:
     def restore(self, state: dict[str, Any]) -> None:
         """Return to a saved state."""
         self.__dict__.update(state)
+        self.software(bool(self.msip))
+        self._update()
 
 
 def _insert(old: int, byte: int, value: int, size: int) -> int:

@@ -47,15 +47,14 @@ class Plic:
         self._update()
 
     def _forward(self, bit: int) -> None:
+        # A request that was forwarded cannot be retracted (section Interrupt Gateways).
         if self.level & bit and not self.claimed & bit:
             self.pending |= bit
-        elif not self.level & bit:
-            self.pending &= ~bit
 
-    def _best(self, context: int) -> int:
-        """Return the pending, enabled source of highest priority above the threshold, or 0."""
+    def _best(self, context: int, threshold: int = 0) -> int:
+        """Return the pending, enabled source of highest priority above a threshold, or 0."""
         ready = self.pending & self.enable[context]
-        best, highest = 0, self.threshold[context]
+        best, highest = 0, threshold
         while ready:
             source = (ready & -ready).bit_length() - 1
             ready &= ready - 1
@@ -65,10 +64,10 @@ class Plic:
 
     def _update(self) -> None:
         for context, output in enumerate(self.outputs):
-            output(self._best(context) != 0)
+            output(self._best(context, self.threshold[context]) != 0)
 
     def claim(self, context: int) -> int:
-        """Claim the best source; its pending bit is cleared."""
+        """Claim the best source, whatever the threshold; its pending bit is cleared."""
         source = self._best(context)
         if source:
             self.pending &= ~(1 << source)
@@ -84,8 +83,8 @@ class Plic:
             self._update()
 
     def read(self, offset: int, size: int) -> int:
-        """Read a 32-bit register; other widths read 0."""
-        if size != 4:
+        """Read a 32-bit register; other accesses read 0."""
+        if size != 4 or offset & 3:
             return 0
         if offset < 4 * SOURCES:
             return self.priority[offset // 4]
@@ -103,8 +102,8 @@ class Plic:
         return 0
 
     def write(self, offset: int, value: int, size: int) -> None:
-        """Write a 32-bit register; other widths and reserved registers are inert."""
-        if size != 4:
+        """Write a 32-bit register; other accesses and reserved registers are inert."""
+        if size != 4 or offset & 3:
             return
         if 0 < offset < 4 * SOURCES:
             self.priority[offset // 4] = value & MAX_PRIORITY
@@ -138,3 +137,4 @@ class Plic:
         """Return to a saved state."""
         for key, value in state.items():
             setattr(self, key, list(value) if isinstance(value, list) else value)
+        self._update()

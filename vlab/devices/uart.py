@@ -10,9 +10,11 @@ IER_RX, IER_THRE, IER_LINE = 1, 2, 4
 IIR_NONE, IIR_THRE, IIR_RX, IIR_FIFO = 1, 2, 4, 0xC0
 FCR_ENABLE, FCR_CLEAR_RX = 1, 2
 LCR_DLAB = 0x80
-MCR_LOOP = 0x10
+MCR_DTR, MCR_RTS, MCR_OUT1, MCR_OUT2, MCR_LOOP = 1, 2, 4, 8, 0x10
 LSR_DATA, LSR_THRE, LSR_IDLE = 1, 0x20, 0x40
-MSR_READY = 0xB0  # CTS, DSR, DCD
+MSR_CTS, MSR_DSR, MSR_RI, MSR_DCD = 0x10, 0x20, 0x40, 0x80
+MSR_READY = MSR_CTS | MSR_DSR | MSR_DCD
+LOOPBACK = ((MCR_RTS, MSR_CTS), (MCR_DTR, MSR_DSR), (MCR_OUT1, MSR_RI), (MCR_OUT2, MSR_DCD))
 FIFO = 16
 
 
@@ -51,6 +53,13 @@ class Uart:
         """Bytes that `receive` would take now."""
         return FIFO - len(self.queue)
 
+    def take(self, count: int) -> bytes:
+        """Return at most so many received bytes, as firmware does for its caller."""
+        taken = bytes(self.queue[:count])
+        del self.queue[:count]
+        self._update()
+        return taken
+
     def _identify(self) -> int:
         if self.ier & IER_RX and self.queue:
             return IIR_RX
@@ -66,9 +75,7 @@ class Uart:
         if offset == RBR_THR:
             if self.lcr & LCR_DLAB:
                 return self.divisor & 0xFF
-            value = self.queue.pop(0) if self.queue else 0
-            self._update()
-            return value
+            return int.from_bytes(self.take(1), "little")
         if offset == IER:
             return self.divisor >> 8 if self.lcr & LCR_DLAB else self.ier
         if offset == IIR_FCR:
@@ -84,6 +91,8 @@ class Uart:
         if offset == LSR:
             return LSR_THRE | LSR_IDLE | (LSR_DATA if self.queue else 0)
         if offset == MSR:
+            if self.mcr & MCR_LOOP:
+                return sum(status for control, status in LOOPBACK if self.mcr & control)
             return MSR_READY
         return self.scratch if offset == SCR else 0
 
@@ -107,9 +116,9 @@ class Uart:
                 self.thre_pending = True  # enabling it with an empty register interrupts
             self.ier = value & 0xF
         elif offset == IIR_FCR:
-            self.fcr = value
-            if value & FCR_CLEAR_RX:
+            if value & FCR_CLEAR_RX or (value ^ self.fcr) & FCR_ENABLE:
                 self.queue.clear()
+            self.fcr = value
         elif offset == LCR:
             self.lcr = value
         elif offset == MCR:
@@ -130,3 +139,4 @@ class Uart:
         """Return to a saved state."""
         self.__dict__.update(state)
         self.queue = bytearray(state["queue"])
+        self._update()
