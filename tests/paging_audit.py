@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from vlab.isa.fields import PTE_PPN, PTE_R, PTE_V, PTE_W, PTE_X
+from vlab.isa.fields import PTE_G, PTE_PPN, PTE_R, PTE_RESERVED, PTE_V, PTE_W, PTE_X
 from vlab.memory import PAGE
 from vlab.vmm.direct import LEVEL, ROOTS, Use
 
 
-def audit(domain, stale=frozenset()):
+def audit(domain, stale=frozenset(), held=None):
     """Walk every table from every root, as the hardware would, and check what is reachable.
 
     Parameters
     ----------
     stale
         Machine frames that a TLB may still hold writable translations of.
+    held
+        References as writable, by machine frame, of the monitor's own: rings and buffers.
 
     Returns
     -------
@@ -21,6 +23,7 @@ def audit(domain, stale=frozenset()):
         Machine frames that are reachable through a writable mapping.
     """
     paging, physical = domain.paging, domain.memory.physical
+    held = held or {}
     own = {int(frame) for frame in domain.memory.p2m}
     tables: dict[int, int] = {}
     writable: dict[int, int] = {}
@@ -38,6 +41,7 @@ def audit(domain, stale=frozenset()):
                 continue
             frame = (pte & PTE_PPN) >> 10
             assert frame in own, f"frame {frame:#x} is mapped and not the guest's"
+            assert not pte & (PTE_G | PTE_RESERVED)
             if pte & (PTE_R | PTE_W | PTE_X):
                 assert level == 0, f"a superpage in table {table:#x}"
                 if pte & PTE_W:
@@ -51,6 +55,8 @@ def audit(domain, stale=frozenset()):
         if paging.use[frame - paging.first] in ROOTS:
             visit(frame, 2)
             kernel = paging.use[frame - paging.first] == Use.KERNEL_ROOT
+            pinned = frame in paging.pins
+            assert paging.count[frame - paging.first] >= pinned
             last = physical.load(frame * PAGE + 511 * 8, 8)
             assert last == (paging.monitor_entry if kernel else 0)
     assert not tables.keys() & writable.keys(), "a page table is mapped writable"
@@ -60,7 +66,7 @@ def audit(domain, stale=frozenset()):
         level = LEVEL.get(paging.use[i])
         assert level == tables.get(frame), f"frame {frame:#x} is recorded as {paging.use[i]!r}"
         if paging.use[i] == Use.WRITABLE:
-            assert paging.count[i] >= writable.get(frame, 0)
+            assert paging.count[i] == writable.get(frame, 0) + held.get(frame, 0)
         elif level in (0, 1):
             assert paging.count[i] == references[frame]
     return set(writable)

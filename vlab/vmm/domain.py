@@ -13,7 +13,6 @@ import numpy as np
 from vlab.clock import TIMEBASE
 from vlab.errors import ImageError, MachineError
 from vlab.isa.fields import PTE_A, PTE_D, PTE_R, PTE_U, PTE_V, PTE_W, PTE_X
-
 from vlab.memory import PAGE, GuestMemory, PhysicalMemory
 from vlab.vmm.direct import DirectPaging
 from vlab.vmm.frames import FramePool
