@@ -16,7 +16,6 @@ from vlab.hardware import deprivilege, lines_of
 from vlab.hart_counters import PAGE_FAULTS, translation_counters, trap_counters
 from vlab.isa.fields import INTERRUPT, MASK64, SEI, STI, Cause, S, U
 from vlab.machine import Machine
-from vlab.sbi import SbiTimer
 from vlab.vmm.backends import Backends
 from vlab.vmm.domain import Domain, build_domain
 from vlab.vmm.guest_access import GuestAccess
@@ -47,7 +46,6 @@ class ParaVirt:
         self.spaces = AddressSpaces(self.hart, machine.engine, self.paging, domain.kernel_root)
         self.vcpu = PvCpu(self.hart, self.shared, self.spaces)
         self.memory = GuestAccess(domain.memory.physical)
-        self.timer = SbiTimer(machine.board, machine.board.set_interrupt)
         self.backends = Backends(machine, domain)
         self.last_refusal = ""
         self.hart.pc, self.hart.scounteren = domain.entry, 2
@@ -91,7 +89,7 @@ class ParaVirt:
     def on_interrupt(self) -> None:
         """An interrupt of the host: the monitor serves its devices."""
         self.exited("interrupt")
-        self.serve_devices()
+        self.backends.serve()
 
     def on_hypercall(self, number: int, arguments: list[int]) -> None:
         """The guest's kernel asks for something."""
@@ -117,28 +115,12 @@ class ParaVirt:
         """Something happened that the guest's kernel waits for: an interrupt, to it."""
         self.upcall(INTERRUPT | (STI if pending == TIMER else SEI), 0)
 
-    # -- what handlers and hypercalls do ------------------------------------------------
-
     def upcall(self, cause: int, tval: int) -> None:
         """Make the guest's kernel take a trap."""
         self.machine.count("upcalls")
         self.vcpu.upcall(cause, tval)
 
-    def wait(self) -> None:
-        """Unmask events and sleep until there is one."""
-        self.shared.masked = 0
-        self.serve_devices()
-        while not self.shared.pending & EVENTS and self.machine.finished() is None:
-            self.machine.sleep()
-            self.serve_devices()
-
-    def serve_devices(self) -> None:
-        """Acknowledge the timer, and serve the devices that interrupt."""
-        if self.hart.lines >> STI & 1:
-            self.machine.board.set_interrupt(STI, False)
-            self.shared.pending |= TIMER
-        if self.hart.lines >> SEI & 1:
-            self.backends.interrupt()
+    # -- results ----------------------------------------------------------------------
 
     def counters(self) -> Counters:
         """Return everything counted so far."""

@@ -9,8 +9,10 @@ from typing import Protocol
 from vlab.board import FINISHER
 from vlab.devices.finisher import FAIL, PASS
 from vlab.errors import MachineError
+from vlab.isa.fields import SEI, STI
 from vlab.machine import Machine
 from vlab.memory import PAGE
+from vlab.sbi import SbiTimer
 from vlab.vmm.direct import EINVAL, Refused, Use
 from vlab.vmm.domain import Domain
 from vlab.vmm.drivers import (
@@ -23,7 +25,7 @@ from vlab.vmm.drivers import (
     VirtioDriver,
 )
 from vlab.vmm.rings import BlockRing, ConsoleRing, Request
-from vlab.vmm.shared_info import BLOCK, CONSOLE
+from vlab.vmm.shared_info import BLOCK, CONSOLE, TIMER
 
 CONSOLE_RING, BLOCK_RING = 1, 2
 FAILED = 1
@@ -63,6 +65,7 @@ class Backends:
         self.machine, self.domain = machine, domain
         self.physical = domain.memory.physical
         self.registers = registers = Registers(machine)
+        self.timer = SbiTimer(machine.board, machine.board.set_interrupt)
         self.console = UartDriver(registers)
         self.disks: list[Disk] = []
         if machine.board.disk is not None:
@@ -148,7 +151,16 @@ class Backends:
         write = request.write != 0
         disk.driver.start(Transfer(request.sector, address, request.count, write))
 
-    def interrupt(self) -> None:
+    def serve(self) -> None:
+        """Serve what interrupts: the timer, and devices by way of the interrupt controller."""
+        lines = self.machine.hart.lines
+        if lines >> STI & 1:
+            self.machine.board.set_interrupt(STI, False)
+            self.domain.shared.pending |= TIMER
+        if lines >> SEI & 1:
+            self.serve_devices()
+
+    def serve_devices(self) -> None:
         """Serve the devices that interrupt."""
         while irq := self.plic.claim():
             if irq == self.console.irq:

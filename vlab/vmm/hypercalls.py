@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from vlab.isa.fields import MASK64
 from vlab.vmm.direct import EINVAL, ENOSYS, Refused
+from vlab.vmm.shared_info import EVENTS
 
 MAX_UPDATES, MAX_CALLS, MAX_TEXT = 4096, 1024, 4096
 """Limits of what one hypercall may ask for, so that each ends soon."""
@@ -78,13 +79,18 @@ def tlb_flush(vm: Any, va: int, *_: int) -> int:
 
 def set_timer(vm: Any, time: int, *_: int) -> int:
     """Ask for a timer event."""
-    vm.timer.set(time)
+    vm.backends.timer.set(time)
     return 0
 
 
 def block(vm: Any, *_: int) -> int:
     """Unmask events and wait for one."""
-    vm.wait()
+    shared, machine = vm.shared, vm.machine
+    shared.masked = 0
+    vm.backends.serve()
+    while not shared.pending & EVENTS and machine.finished() is None:
+        machine.sleep()
+        vm.backends.serve()
     return 0
 
 
