@@ -93,6 +93,20 @@ def test_identifying_a_receive_interrupt_leaves_the_transmit_interrupt() -> None
     assert not port.wire.level
 
 
+def test_reading_the_line_status_ends_the_transmit_interrupt() -> None:
+    """A driver that polls LSR and never reads IIR (xv6's) is not interrupted for ever."""
+    port = Port()
+    port.put(u.IER, u.IER_RX | u.IER_THRE)
+    port.put(u.RBR_THR, ord("x"))
+    port.uart.receive(b"a")
+    port.get(u.LSR)
+    assert port.wire.level
+    port.get(u.RBR_THR)
+    assert not port.wire.level
+    port.put(u.RBR_THR, ord("y"))
+    assert port.wire.level
+
+
 def test_the_divisor_hides_data_and_interrupt_enable() -> None:
     """With DLAB set, registers 0 and 1 are the divisor latch, and nothing is printed or read."""
     port = Port()

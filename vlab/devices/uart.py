@@ -89,6 +89,10 @@ class Uart:
         if offset == MCR:
             return self.mcr
         if offset == LSR:
+            # A driver that sees here that the register is empty has been told, as by IIR:
+            # xv6's reads no IIR, and a level would interrupt it for ever.
+            self.thre_pending = False
+            self._update()
             return LSR_THRE | LSR_IDLE | (LSR_DATA if self.queue else 0)
         if offset == MSR:
             if self.mcr & MCR_LOOP:
