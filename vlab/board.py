@@ -15,6 +15,7 @@ from vlab.devices.plic import Plic
 from vlab.devices.rtc import Rtc
 from vlab.devices.uart import Uart
 from vlab.devices.virtio_blk import VirtioBlk
+from vlab.errors import MachineError
 from vlab.isa.fields import MEI, MSI, MTI, SEI
 from vlab.memory import Memory
 
@@ -87,12 +88,20 @@ class Board:
         return any(disk.busy for disk in self.disks)
 
     def state(self) -> dict[str, Any]:
-        """Return the state of every device, and the time, as plain data."""
-        devices = {m.name: m.device.state() for m in self.bus.mappings}
-        return {"now": self.clock.now, "devices": devices}
+        """Return the time, the state of every device and the disk's contents as plain data."""
+        devices = {device.name: device.state() for device in self.bus.devices}
+        disk = None if self.disk is None else bytes(self.disk.data)
+        return {"now": self.clock.now, "devices": devices, "disk": disk}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Return to a saved state."""
+        saved = state["devices"]
+        if {device.name for device in self.bus.devices} != set(saved):
+            raise MachineError(f"a state of {', '.join(saved)}: this board has other devices")
         self.clock.now = state["now"]
-        for mapping in self.bus.mappings:
-            mapping.device.restore(state["devices"][mapping.name])
+        if self.disk is not None and self.disk.data != state["disk"]:
+            self.disk.data[:] = state["disk"]
+            self.disk.dirty = True
+        # The controller comes first: then the wires that the others pull tell it nothing new.
+        for device in sorted(self.bus.devices, key=lambda device: device is not self.plic):
+            device.restore(saved[device.name])

@@ -43,7 +43,8 @@ class Bus:
 
     def __init__(self) -> None:
         self.mappings: list[Mapping] = []
-        self._timed: list[Device] = []
+        self.devices: list[Any] = []
+        """All that has a deadline and a state, in the order of attachment."""
 
     def insert(self, device: Device, base: int) -> None:
         """Attach a device; overlapping ranges are refused."""
@@ -58,8 +59,8 @@ class Bus:
         self.watch(device)
 
     def watch(self, device: Any) -> None:
-        """Let something without registers have a deadline too."""
-        self._timed.append(device)
+        """Let something without registers have a deadline and a state, too."""
+        self.devices.append(device)
 
     def find(self, address: int) -> Mapping:
         """Return the mapping that an address belongs to, or raise `BusError`."""
@@ -85,7 +86,7 @@ class Bus:
     def deadline(self) -> int | None:
         """Return the earliest deadline, None if there is none."""
         earliest = None
-        for device in self._timed:
+        for device in self.devices:
             due = device.deadline
             if due is not None and (earliest is None or due < earliest):
                 earliest = due
@@ -94,7 +95,7 @@ class Bus:
     def advance(self, now: int) -> None:
         """Let devices act whose deadline has come, the earliest first."""
         while True:
-            due = [d for d in self._timed if d.deadline is not None and d.deadline <= now]
+            due = [d for d in self.devices if d.deadline is not None and d.deadline <= now]
             if not due:
                 return
             min(due, key=lambda d: d.deadline).on_deadline(now)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from vlab.board import IRQ, RAM_BASE, Board
 from vlab.clock import TIMEBASE
+from vlab.devices.ata import ALT_STATUS_CONTROL
 from vlab.isa.fields import MEI, MSI, MTI, SEI
 
 MAGIC, VERSION, COMPATIBLE = 0xD00DFEED, 17, 16
@@ -123,7 +124,11 @@ def describe(
     cpu.properties["riscv,isa-base"] = "rv64i"
     cpu.properties["riscv,isa-extensions"] = ("i", "m", "a", "c", "zicsr", "zifencei", "zicntr")
     intc = cpu.add(
-        "interrupt-controller", __interrupt_cells=1, interrupt_controller=None, phandle=INTC
+        "interrupt-controller",
+        __interrupt_cells=1,
+        __address_cells=0,
+        interrupt_controller=None,
+        phandle=INTC,
     )
     intc.properties["compatible"] = "riscv,cpu-intc"
     soc = root.add("soc", __address_cells=2, __size_cells=2, compatible="simple-bus", ranges=None)
@@ -149,6 +154,8 @@ def describe(
         if device.name in IRQ:
             node.properties["interrupts"] = IRQ[device.name]
             node.properties["interrupt-parent"] = PLIC_HANDLE
+        if device.name == "ata":  # command and control registers apart (Linux's ata-generic)
+            node.properties |= {"reg": cells(base, 8, base + ALT_STATUS_CONTROL, 1), "pio-mode": 4}
         if device.name == "uart":
             node.properties["clock-frequency"] = 3686400
             chosen.properties["stdout-path"] = f"/soc/{node.name}"

@@ -21,7 +21,9 @@ BASE, TIME, IPI, RFENCE, HSM, SRST, DBCN = (
 SPEC_VERSION = 2 << 24
 IMPLEMENTATION_ID = 0x766C6162  # not registered: "vlab"
 EXTENSIONS = {0, 1, 2, 3, 4, 5, 6, 7, 8, BASE, TIME, IPI, RFENCE, HSM, SRST, DBCN}
+SHUTDOWN, WARM_REBOOT, SYSTEM_FAILURE = 0, 2, 1
 ALL = (1 << 64) - 1
+CONSOLE_CHUNK = 4096  # bytes that a call takes at most
 
 
 class SbiTimer:
@@ -46,6 +48,14 @@ class SbiTimer:
         """The time has come."""
         self.deadline = None
         self.wire(STI, True)
+
+    def state(self) -> dict[str, Any]:
+        """Return the state as plain data; the wire's level is part of the hart's."""
+        return {"deadline": self.deadline}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Return to a saved state."""
+        self.deadline = state["deadline"]
 
 
 class Sbi:
@@ -90,16 +100,15 @@ class Sbi:
             self.timer.set(a[0])
             return OK, 0
         if extension == IPI and function == 0:
-            if not self._selects_hart(a[0], a[1]):
-                return INVALID_PARAM, 0
-            hart.mip |= 1 << SSI
-            return OK, 0
+            selected = self._selects_hart(a[0], a[1])
+            if selected:
+                hart.mip |= 1 << SSI
+            return (INVALID_PARAM if selected is None else OK), 0
         if extension == RFENCE and function <= 2:
-            if not self._selects_hart(a[0], a[1]):
-                return INVALID_PARAM, 0
-            if function:
+            selected = self._selects_hart(a[0], a[1])
+            if selected and function:
                 self.flush()
-            return OK, 0
+            return (INVALID_PARAM if selected is None else OK), 0
         if extension == HSM:
             return self._hart_state(function, a)
         if extension == SRST and function == 0:
@@ -109,8 +118,11 @@ class Sbi:
         return NOT_SUPPORTED, 0
 
     @staticmethod
-    def _selects_hart(mask: int, base: int) -> bool:
-        return base == ALL or (base == 0 and mask & ~1 == 0)
+    def _selects_hart(mask: int, base: int) -> bool | None:
+        """Return whether hart 0 is selected, None if a hart is that does not exist (3.1)."""
+        if base == ALL or mask == 0:
+            return base == ALL
+        return True if (mask, base) == (1, 0) else None
 
     def _base(self, function: int, a: list[int]) -> tuple[int, int]:
         values = (SPEC_VERSION, IMPLEMENTATION_ID, 1, int(a[0] in EXTENSIONS), 0, 0, 0)
@@ -127,31 +139,33 @@ class Sbi:
         return (FAILED if function == 1 else NOT_SUPPORTED), 0
 
     def _reset(self, kind: int, reason: int) -> tuple[int, int]:
-        if kind > 2:
+        if kind > WARM_REBOOT or reason > SYSTEM_FAILURE:
             return INVALID_PARAM, 0
-        self.board.finisher.exit_code = 0 if reason == 0 else 1
-        self.board.finisher.reset_requested = kind != 0
+        self.board.finisher.exit_code = int(reason == SYSTEM_FAILURE)
+        self.board.finisher.reset_requested = kind != SHUTDOWN
         return OK, 0
 
     def _console(self, function: int, a: list[int]) -> tuple[int, int]:
-        count = min(a[0], 4096)
+        uart, memory, address = self.board.uart, self.memory, a[1]
+        if function == 2:
+            uart.output(a[0] & 0xFF)
+            return OK, 0
+        if function > 2:
+            return NOT_SUPPORTED, 0
+        if a[2]:  # the upper half of an address of 128 bits
+            return INVALID_PARAM, 0
+        count = min(a[0], CONSOLE_CHUNK)
         try:
-            if function == 0:
-                for byte in self.memory.read(a[1], count):
-                    self.board.uart.output(byte)
-                return OK, count
-            if function == 1:
-                queue = self.board.uart.queue
-                data = bytes(queue[:count])
-                self.memory.write(a[1], data)
-                del queue[: len(data)]
-                return OK, len(data)
+            buffer = memory.read(address, count)
         except MemoryRangeError:
             return INVALID_PARAM, 0
-        if function == 2:
-            self.board.uart.output(a[0] & 0xFF)
-            return OK, 0
-        return NOT_SUPPORTED, 0
+        if function == 0:
+            for byte in buffer:
+                uart.output(byte)
+            return OK, count
+        data = uart.take(count)
+        memory.write(address, data)
+        return OK, len(data)
 
     def _legacy(self, hart: Hart, extension: int, a: list[int]) -> int:
         """Extensions 0–8 of SBI 0.1; the result is in ``a0`` alone."""
@@ -160,8 +174,8 @@ class Sbi:
         elif extension == 1:
             self.board.uart.output(a[0] & 0xFF)
         elif extension == 2:
-            queue = self.board.uart.queue
-            return queue.pop(0) if queue else -1
+            typed = self.board.uart.take(1)
+            return typed[0] if typed else -1
         elif extension == 3:
             hart.mip &= ~(1 << SSI)
         elif extension == 4:
