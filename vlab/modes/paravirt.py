@@ -25,6 +25,7 @@ from vlab.vmm.shared_info import EVENTS, TIMER
 from vlab.vmm.spaces import AddressSpaces
 
 A0, A4, A7 = 10, 14, 17
+TIME = 2  # the counter that the guest may read without asking
 
 
 class ParaVirt:
@@ -48,7 +49,8 @@ class ParaVirt:
         self.memory = GuestAccess(domain.memory.physical)
         self.backends = Backends(machine, domain)
         self.last_refusal = ""
-        self.hart.pc, self.hart.scounteren = domain.entry, 2
+        self.hart.pc, self.hart.scounteren = domain.entry, TIME
+        self.hart.mie = 1 << STI | 1 << SEI
 
     def enter(self) -> None:
         """Deliver events, unless the guest masks them: called before the guest runs."""

@@ -32,6 +32,7 @@ class Registers:
         self.bus.write(address, size, value)
 
     def _count(self, address: int) -> None:
+        self.machine.advance()  # the device must know what time it is
         name = self.bus.find(address).name
         self.machine.count_key("mmio_by_device", "mmio_accesses", name)
 

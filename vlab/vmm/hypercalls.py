@@ -87,10 +87,12 @@ def block(vm: Any, *_: int) -> int:
     """Unmask events and wait for one."""
     shared, machine = vm.shared, vm.machine
     shared.masked = 0
-    vm.backends.serve()
     while not shared.pending & EVENTS and machine.finished() is None:
-        machine.sleep()
-        vm.backends.serve()
+        machine.advance()
+        if machine.hart.lines & machine.hart.mie:
+            vm.backends.serve()
+        else:
+            machine.sleep()
     return 0
 
 
