@@ -232,3 +232,12 @@ def test_against_a_model(steps: list[tuple[str, int, int, int]]) -> None:
             best = candidates(k)
             assert c.wires[k].level == (bool(best) and -best[0][0] > threshold[k])
         assert c.pending() == sum(1 << s for s in state if state[s] == "pending")
+
+
+def test_restoring_drives_the_outputs() -> None:
+    """A controller that is restored notifies the contexts that the saved one notified."""
+    c, other = Controller(), Controller()
+    c.enable(S, 10)
+    c.plic.set_level(10, True)
+    other.plic.restore(c.plic.state())
+    assert [w.level for w in other.wires] == [False, True]

@@ -78,6 +78,11 @@ def test_a_tree_survives_flattening(node: Node) -> None:
     assert parse(flatten(node)) == expected(node, node.name, {})
 
 
+def test_names_of_properties_are_stored_once() -> None:
+    """Nodes share the strings of their properties' names."""
+    assert flatten(describe(board(), MEMORY)).count(b"interrupt-parent\0") == 1
+
+
 def test_every_device_is_in_the_tree_at_its_address() -> None:
     """Each device on the bus has a node whose first range begins where the device does."""
     machine, nodes = board(), tree()
