@@ -21,6 +21,6 @@ class ExitReason(IntEnum):
     TIME = 5
     """The instruction reads ``time``: bring it up to date, set ``time_fresh``, run again."""
     TIMER = 6
-    """``stimecmp`` was written; already retired."""
+    """``stimecmp``, or ``menvcfg`` with its enable bit, was written; already retired."""
     MARK = 7
     """The marker HINT ``slti x0, x0, n``; already retired."""

@@ -97,6 +97,7 @@ class Machine:
         self.slept = 0
         self.guest = hart
         self.console: Any = None
+        self.timer: Any = None
         self.tohost: int | None = None
         self._hardware = (
             self.rates["walk_references"],
@@ -176,6 +177,11 @@ class Machine:
         else:
             self.counters.idle_cycles += idle
         self.advance()
+
+    def set_timer(self) -> None:
+        """Let the supervisor timer see that its registers were written."""
+        self.advance()
+        self.timer.update()
 
     def feed(self) -> bool:
         """Give the console's UART what was typed; return whether there was anything."""

@@ -259,6 +259,8 @@ def csr_write(hart: Hart, csr: int, value: int) -> None:
         hart.mcounteren = value & COUNTER_ENABLE_WRITABLE
     elif csr == Csr.MENVCFG:
         hart.menvcfg = value & (MENVCFG_FIOM | MENVCFG_STCE)
+        if value & MENVCFG_STCE != 0:  # STIP is the comparator's alone
+            hart.mip = hart.mip & (MASK64 ^ 1 << STI)
     elif csr == Csr.MCYCLE:
         hart.cycle_offset = value - retired(hart) - 1 & MASK64
     elif csr == Csr.MINSTRET:

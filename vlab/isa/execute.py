@@ -282,7 +282,7 @@ def csr_end(hart: Hart, rd: int, csr: int, new: int, writes: int) -> int:
         csr_write(hart, csr, new)
     hart.x[rd] = old
     retire(hart)
-    if writes != 0 and csr == Csr.STIMECMP:
+    if writes != 0 and (csr == Csr.STIMECMP or csr == Csr.MENVCFG):
         return leave(hart, ExitReason.TIMER)
     return CONTINUE
 

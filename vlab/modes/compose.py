@@ -30,6 +30,7 @@ from vlab.modes.fullvirt import FullVirt
 from vlab.modes.native import Native
 from vlab.modes.setup import Ended, Setup
 from vlab.sbi import Sbi
+from vlab.sstc import SupervisorTimer
 from vlab.state import Hart
 from vlab.vmm.frames import FramePool, guest_p2m, monitor_frames
 from vlab.vmm.shadow import ShadowPaging
@@ -100,6 +101,7 @@ class Guest:
         physical = PhysicalMemory(RAM_BASE, self.setup.memory)
         hart = Hart(physical)
         machine = self.machine_of(hart, physical, lines_of(hart))
+        machine.timer = SupervisorTimer(hart, machine.board, lines_of(hart))
         self.start(hart, machine.board, physical)
         return (self.setup.monitor or (Emulate if self.setup.mode == "emulate" else Native))(
             machine, self.firmware(machine, lines_of(hart), physical)
@@ -122,6 +124,7 @@ class Guest:
         vcpu.ram_base, vcpu.ram_size = memory.base, memory.size
         wire = virtual_lines(vcpu, hart)
         machine = self.machine_of(hart, memory, wire)
+        machine.timer = SupervisorTimer(vcpu, machine.board, wire)
         deprivilege(hart)
         reset(vcpu, HardwareOptions(1, 1, self.hardware.asid_bits))
         vcpu.limit = vcpu.budget = 1 << 62

@@ -136,5 +136,7 @@ class FullVirt(VirtualCpuMonitor):
             machine.mmio(vcpu, reason)
         elif reason == ExitReason.WFI:
             machine.sleep()
+        elif reason == ExitReason.TIMER:
+            machine.set_timer()
         elif reason == ExitReason.TRAP:
             raise GuestCrashed(f"unexpected trap {vcpu.exit_cause} at {vcpu.pc:#x}")

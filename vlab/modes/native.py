@@ -46,6 +46,8 @@ class Native:
         elif reason == ExitReason.TIME:
             machine.advance()
             hart.time, hart.time_fresh = machine.clock.time, 1
+        elif reason == ExitReason.TIMER:
+            machine.set_timer()
         elif reason == ExitReason.TRAP:
             self.on_trap(hart.exit_cause)
         elif reason == ExitReason.MARK:
