@@ -97,8 +97,9 @@ class _Builder:
     def __init__(self, memory: GuestMemory, pool: FramePool, end: int) -> None:
         self.memory, self.pool = memory, pool
         self.physical: PhysicalMemory = memory.physical
-        pages = memory.size // PAGE
-        self.leaf_tables = -(-pages // ENTRIES)
+        if memory.base % (ENTRIES * PAGE):
+            raise MachineError(f"RAM at {memory.base:#x}: must begin at a multiple of 2 MiB")
+        self.leaf_tables = -(-memory.size // (ENTRIES * PAGE))
         self.identity = end
         self.level1 = end + self.leaf_tables * PAGE
         first, last = memory.base >> 30, (memory.base + memory.size - 1) >> 30
