@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 
 from vlab.engines.interpreter import Interpreter
 from vlab.engines.python import PythonEngine
+from vlab.engines.tiered import Translator, unavailable
 from vlab.hardware import HardwareOptions, reset
 from vlab.isa.fields import MASK64, PTE_A, PTE_D, PTE_R, PTE_U, PTE_V, PTE_W, PTE_X, SATP_SV39
 from vlab.isa.rvc import encode
@@ -24,7 +26,9 @@ HANDLER = BASE + 0x2_0000
 
 HOST_ONLY = {
     "ram_pointer", "code_map", "code_pool", "code_used", "code_limit", "page_pc", "page_slots",
-    "page_bits", "decode_buckets", "decode_rows", "decode_rvc", "handlers", "scratch_slot",
+    "page_bits", "jit_pool", "jit_used", "jit_limit", "stencil_code", "stencil_index",
+    "stencil_holes", "row_kinds", "holes", "decode_buckets", "decode_rows", "decode_rvc",
+    "handlers", "scratch_slot",
     "fast", "fast_used", "data_set", "fetch_set", "bits", "length", "fault", "fault_address",
     "value", "last_address", "walk_level", "walk_address",
     "exit_addr", "exit_size", "exit_value", "exit_reg", "exit_signed",
@@ -138,17 +142,29 @@ def identity_map(memory: PhysicalMemory, rng: random.Random) -> None:
         memory.store(leaf + 8 * page, 8, (BASE >> 12) + page << 10 | flags)
 
 
+def engines() -> list[Any]:
+    """Return the engines to hold against the reference: the translator at once, and soon."""
+    return [Interpreter()] + ([Translator(1), Translator(3)] if unavailable() is None else [])
+
+
+@pytest.fixture(params=engines(), ids=lambda e: f"{e.name}", scope="module")
+def engine(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
 @pytest.mark.parametrize("translated", [False, True])
 @pytest.mark.parametrize("privileged", [False, True])
 @pytest.mark.parametrize("seed", range(12))
-def test_engines_agree_on_random_programs(seed: int, privileged: bool, translated: bool) -> None:
+def test_engines_agree_on_random_programs(
+    engine: Any, seed: int, privileged: bool, translated: bool
+) -> None:
     """After every slice of a random program both engines hold the same state, counters too."""
-    a, memory_a = build(interpreter := Interpreter(), seed, translated, privileged)
+    a, memory_a = build(engine, seed, translated, privileged)
     b, memory_b = build(reference := PythonEngine(), seed, translated, privileged)
     rng = random.Random(seed)
     for _ in range(60):
         budget = rng.choice((1, 1, 2, 7, 50))
-        reasons = interpreter.run(a, budget), reference.run(b, budget)
+        reasons = engine.run(a, budget), reference.run(b, budget)
         assert reasons[0] == reasons[1]
         assert difference(a, b) == []
         if rng.random() < 0.1:

@@ -132,6 +132,14 @@ FIELDS: tuple[tuple[str, int, str], ...] = (
     ("decode_rows", 1, "host address of the decoder's candidate table"),
     ("decode_rvc", 1, "host address of the expansion table of compressed instructions"),
     ("handlers", 1, "host address of the table of handlers by row"),
+    ("jit_pool", 1, "host address of the translator's code"),
+    ("jit_used", 1, "bytes in use"),
+    ("jit_limit", 1, "bytes in all, 0 without a translator"),
+    ("stencil_code", 1, "host address of the stencils' code"),
+    ("stencil_index", 1, "host address of the stencils' index"),
+    ("stencil_holes", 1, "host address of the table of holes"),
+    ("row_kinds", 1, "host address of the translator's kinds of rows"),
+    ("holes", 16, "what the translator patches into the next stencil"),
     ("scratch_slot", 4, "a decoded instruction outside the cache (one that crosses a page)"),
 )
 

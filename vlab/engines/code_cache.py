@@ -21,16 +21,23 @@ SLOT_BYTES = 16
 PAGE_SLOTS = 2050
 """One per halfword, one that leads to the next page, one that counts stores to the page."""
 
-DECODE, ILLEGAL, CROSS, NEXT_PAGE = range(4)
+DECODE, ILLEGAL, CROSS, NEXT_PAGE, DISPATCH, HEAT = range(6)
 """Handlers that belong to no row, by their index in the handler table."""
 
-FIRST_ROW = 4
+FIRST_ROW = 6
 STEP = 3
 """Result of `enter_page`: the page cannot be cached, execute one instruction without."""
 
 SCRATCH = LAYOUT["scratch_slot"][0]
 NO_ROW = MASK64
 WRITES_UNTIL_DATA = 256
+HAS_BLOCKS = 8
+"""Offset in a page's last slot of the word that says whether translated blocks begin in it."""
+
+COUNTERS = PAGE_SLOTS * SLOT_BYTES
+"""Behind a page's slots: one 16-bit counter a halfword, of taken branches to it."""
+
+PAGE_BYTES = COUNTERS + 4096
 B_FORMAT, J_FORMAT = FORMATS.index("B"), FORMATS.index("J")
 
 
@@ -45,6 +52,9 @@ def drop_code(hart: Hart, address: int, width: int) -> None:
     poke64(writes, peek64(writes) + 1)
     if peek64(writes) > WRITES_UNTIL_DATA:
         poke64(entry, 0)
+        return
+    if peek64(writes + HAS_BLOCKS) != 0:
+        fresh_slots(hart, base)
         return
     offset = address & 0xFFE
     first = offset - 2 if offset > 0 else 0
@@ -95,14 +105,11 @@ def flush_code(hart: Hart) -> None:
         poke64(hart.code_map + page * 8, 0)
         page = page + 1
     hart.code_used = 0
+    hart.jit_used = 0
 
 
-def allocate_page(hart: Hart, page: int) -> None:
-    """Give the RAM page with this index a page of undecoded slots."""
-    if hart.code_used == hart.code_limit:
-        flush_code(hart)
-    base = hart.code_pool + hart.code_used * (PAGE_SLOTS * SLOT_BYTES)
-    hart.code_used = hart.code_used + 1
+def fresh_slots(hart: Hart, base: int) -> None:
+    """Make every slot of a page undecoded, and its counters zero."""
     decoder = handler_address(hart, DECODE)
     slot = base
     end = base + 2048 * SLOT_BYTES
@@ -110,7 +117,22 @@ def allocate_page(hart: Hart, page: int) -> None:
         poke64(slot, decoder)
         slot = slot + SLOT_BYTES
     poke64(end, handler_address(hart, NEXT_PAGE))
-    poke64(end + SLOT_BYTES, 0)
+    poke64(end + SLOT_BYTES + HAS_BLOCKS, 0)
+    counter = base + COUNTERS
+    end = counter + 4096
+    while counter < end:
+        poke64(counter, 0)
+        counter = counter + 8
+
+
+def allocate_page(hart: Hart, page: int) -> None:
+    """Give the RAM page with this index a page of undecoded slots."""
+    if hart.code_used == hart.code_limit:
+        flush_code(hart)
+    base = hart.code_pool + hart.code_used * PAGE_BYTES
+    hart.code_used = hart.code_used + 1
+    fresh_slots(hart, base)
+    poke64(base + (PAGE_SLOTS - 1) * SLOT_BYTES, 0)
     poke64(hart.code_map + page * 8, base)
     fast_flush(hart)
 

@@ -7,23 +7,26 @@ slow way and looks for interrupts; ``stop`` leaves when the budget is used up.
 from __future__ import annotations
 
 from vlab.engines.code_cache import SLOT_BYTES, STEP
-from vlab.engines.ir_text import LENGTH, PC, define, field, read, tail, write
+from vlab.engines.ir_text import LENGTH, PC, define, field, read, tail, warmer, write
 from vlab.exits import ExitReason
 from vlab.isa.execute import EXIT
 from vlab.state import FAST_ENTRIES, FAST_WORDS
 
-COMMON = (
-    define(
-        "synchronize",
-        PC
-        + write("pc", "%pc").replace("%pc.p", "%pc.q")
-        + write("budget", "%budget")
-        + LENGTH
-        + "  call void @count(ptr %hart, i64 %data)\n  %bytes = lshr i64 %length, 3\n"
-        + field("length").replace("%length.p", "%length.q")
-        + "  store i64 %bytes, ptr %length.q\n"
-        + read("page_bits")
-        + """  %at = add i64 %page_bits, %offset
+
+def common(heat: int) -> str:
+    """Return the handlers that belong to no row, and ``run``."""
+    return (
+        define(
+            "synchronize",
+            PC
+            + write("pc", "%pc").replace("%pc.p", "%pc.q")
+            + write("budget", "%budget")
+            + LENGTH
+            + "  call void @count(ptr %hart, i64 %data)\n  %bytes = lshr i64 %length, 3\n"
+            + field("length").replace("%length.p", "%length.q")
+            + "  store i64 %bytes, ptr %length.q\n"
+            + read("page_bits")
+            + """  %at = add i64 %page_bits, %offset
   %raw.p = inttoptr i64 %at to ptr
   %short = load i16, ptr %raw.p, align 1
   %low = zext i16 %short to i64
@@ -39,27 +42,27 @@ four:
 two:
   %raw = phi i64 [ %low, %0 ], [ %both, %four ]
 """
-        + write("bits", "%raw")
-        + "  ret void\n",
-        "noinline",
-    )
-    + define(
-        "stop",
-        PC
-        + write("pc", "%pc").replace("%pc.p", "%pc.q")
-        + write("budget", "%budget")
-        + "  call void @count(ptr %hart, i64 %data)\n"
-        + write("exit_reason", str(int(ExitReason.BUDGET)))
-        + "  ret void\n",
-        "noinline cold",
-    )
-    + define(
-        "after",
-        read("mip")
-        + read("lines")
-        + read("mie")
-        + read("budget").replace("%budget", "%left")
-        + """  %pending = or i64 %mip, %lines
+            + write("bits", "%raw")
+            + "  ret void\n",
+            "noinline",
+        )
+        + define(
+            "stop",
+            PC
+            + write("pc", "%pc").replace("%pc.p", "%pc.q")
+            + write("budget", "%budget")
+            + "  call void @count(ptr %hart, i64 %data)\n"
+            + write("exit_reason", str(int(ExitReason.BUDGET)))
+            + "  ret void\n",
+            "noinline cold",
+        )
+        + define(
+            "after",
+            read("mip")
+            + read("lines")
+            + read("mie")
+            + read("budget").replace("%budget", "%left")
+            + """  %pending = or i64 %mip, %lines
   %ready = and i64 %pending, %mie
   %none = icmp eq i64 %ready, 0
   br i1 %none, label %on, label %check
@@ -76,16 +79,17 @@ reload:
 on:
   %b = phi i64 [ %left, %0 ], [ %left, %check ], [ %less, %reload ]
 """
-        + tail("@dispatch", budget="%b", data="0")
-        + "leave:\n  ret void\n",
-        "noinline",
-    )
-    + define(
-        "dispatch",
-        "  %over = icmp eq i64 %budget, 0\n  br i1 %over, label %stop, label %go, !prof !0\ngo:\n"
-        + read("pc")
-        + read("fetch_set")
-        + f"""  %page = lshr i64 %pc, 12
+            + tail("@dispatch", budget="%b", data="0")
+            + "leave:\n  ret void\n",
+            "noinline",
+        )
+        + define(
+            "dispatch",
+            "  %over = icmp eq i64 %budget, 0\n"
+            + "  br i1 %over, label %stop, label %go, !prof !0\ngo:\n"
+            + read("pc")
+            + read("fetch_set")
+            + f"""  %page = lshr i64 %pc, 12
   %index = and i64 %page, {FAST_ENTRIES - 1}
   %scaled = mul i64 %index, {FAST_WORDS}
   %word = add i64 %fetch_set, %scaled
@@ -100,9 +104,9 @@ fast:
   %addend = load i64, ptr %addend.p
   %host = add i64 %base, %addend
 """
-        + read("ram_pointer")
-        + read("code_map")
-        + """  %from = sub i64 %host, %ram_pointer
+            + read("ram_pointer")
+            + read("code_map")
+            + """  %from = sub i64 %host, %ram_pointer
   %number = lshr i64 %from, 12
   %eight = shl i64 %number, 3
   %map = add i64 %code_map, %eight
@@ -112,103 +116,118 @@ fast:
   br i1 %known, label %enter, label %slow, !prof !1
 enter:
 """
-        + write("page_pc", "%base")
-        + write("page_slots", "%slots")
-        + write("page_bits", "%host")
-        + """  %low = and i64 %pc, 4095
+            + write("page_pc", "%base")
+            + write("page_slots", "%slots")
+            + write("page_bits", "%host")
+            + """  %low = and i64 %pc, 4095
   %place = shl i64 %low, 3
   %to = add i64 %slots, %place
   %target = inttoptr i64 %to to ptr
-  %h = load ptr, ptr %target
 """
-        + tail("%h", "%target")
-        + "slow:\n"
-        + tail("@enter")
-        + "stop:\n"
-        + field("exit_reason")
-        + field("budget")
-        + f"""  store i64 0, ptr %budget.p
+            + warmer(heat, "%target", "%budget", "%data")
+            + "  %h = load ptr, ptr %target\n"
+            + tail("%h", "%target")
+            + "slow:\n"
+            + tail("@enter")
+            + "stop:\n"
+            + field("exit_reason")
+            + field("budget")
+            + f"""  store i64 0, ptr %budget.p
   store i64 {int(ExitReason.BUDGET)}, ptr %exit_reason.p
   call void @count(ptr %hart, i64 %data)
   ret void
 """,
-    )
-    + define(
-        "enter",
-        write("budget", "%budget")
-        + f"""  call void @count(ptr %hart, i64 %data)
+        )
+        + define(
+            "enter",
+            write("budget", "%budget")
+            + f"""  call void @count(ptr %hart, i64 %data)
   %status = call i64 @py.enter_page(ptr %hart)
   switch i64 %status, label %on [ i64 {EXIT}, label %leave i64 {STEP}, label %single ]
 on:
   %left = load i64, ptr %budget.p
 """
-        + tail("@dispatch", budget="%left", data="0")
-        + """single:
+            + tail("@dispatch", budget="%left", data="0")
+            + """single:
   %done = call i64 @py.step(ptr %hart)
   %exits = icmp eq i64 %done, 1
   br i1 %exits, label %leave, label %stay
 stay:
 """
-        + tail("@after", data="0")
-        + "leave:\n  ret void\n",
-        "noinline",
-    )
-    + """define internal void @count(ptr %hart, i64 %data) {
+            + tail("@after", data="0")
+            + "leave:\n  ret void\n",
+            "noinline",
+        )
+        + """define internal void @count(ptr %hart, i64 %data) {
 """
-    + read("loads")
-    + """  %l = and i64 %data, 4294967295
+        + read("loads")
+        + """  %l = and i64 %data, 4294967295
   %loads.n = add i64 %loads, %l
   store i64 %loads.n, ptr %loads.p
 """
-    + read("stores")
-    + """  %s = lshr i64 %data, 32
+        + read("stores")
+        + """  %s = lshr i64 %data, 32
   %stores.n = add i64 %stores, %s
   store i64 %stores.n, ptr %stores.p
   ret void
 }
 """
-    + define(
-        "decode",
-        PC
-        + """  %slot.n = ptrtoint ptr %slot to i64
+        + define(
+            "decode",
+            PC
+            + """  %slot.n = ptrtoint ptr %slot to i64
   %ignored = call i64 @py.decode_slot(ptr %hart, i64 %slot.n, i64 %offset)
   %h = load ptr, ptr %slot
 """
-        + tail("%h"),
-        "noinline",
-    )
-    + define(
-        "illegal",
-        "  call void @synchronize(ptr %hart, ptr %slot, i64 %budget, i64 %data)\n"
-        "  %status = call i64 @py.illegal(ptr %hart)\n"
-        "  %exits = icmp eq i64 %status, 1\n  br i1 %exits, label %leave, label %stay\nstay:\n"
-        + tail("@after", data="0")
-        + "leave:\n  ret void\n",
-        "noinline",
-    )
-    + define(
-        "cross",
-        PC
-        + write("pc", "%pc").replace("%pc.p", "%pc.q")
-        + write("budget", "%budget")
-        + """  call void @count(ptr %hart, i64 %data)
+            + tail("%h"),
+            "noinline",
+        )
+        + define(
+            "illegal",
+            "  call void @synchronize(ptr %hart, ptr %slot, i64 %budget, i64 %data)\n"
+            "  %status = call i64 @py.illegal(ptr %hart)\n"
+            "  %exits = icmp eq i64 %status, 1\n  br i1 %exits, label %leave, label %stay\nstay:\n"
+            + tail("@after", data="0")
+            + "leave:\n  ret void\n",
+            "noinline",
+        )
+        + define(
+            "cross",
+            PC
+            + write("pc", "%pc").replace("%pc.p", "%pc.q")
+            + write("budget", "%budget")
+            + """  call void @count(ptr %hart, i64 %data)
   %status = call i64 @py.step(ptr %hart)
   %exits = icmp eq i64 %status, 1
   br i1 %exits, label %leave, label %stay
 stay:
 """
-        + tail("@after", data="0")
-        + "leave:\n  ret void\n",
-        "noinline",
-    )
-    + define(
-        "next_page",
-        read("page_pc")
-        + "  %following = add i64 %page_pc, 4096\n"
-        + write("pc", "%following")
-        + tail("@dispatch"),
-    )
-    + f"""define i64 @run(ptr %hart) {{
+            + tail("@after", data="0")
+            + "leave:\n  ret void\n",
+            "noinline",
+        )
+        + (
+            define(
+                "heat",
+                PC
+                + write("pc", "%pc").replace("%pc.p", "%pc.q")
+                + """  %slot.n = ptrtoint ptr %slot to i64
+  %ignored = call i64 @py.translate(ptr %hart, i64 %slot.n)
+"""
+                + tail("@dispatch"),
+                "noinline",
+            )
+            if heat
+            else ""
+        )
+        + define(
+            "next_page",
+            read("page_pc")
+            + "  %following = add i64 %page_pc, 4096\n"
+            + write("pc", "%following")
+            + tail("@dispatch"),
+        )
+        + f"""define i64 @run(ptr %hart) {{
   %status = call i64 @py.check_interrupt(ptr %hart)
   %exits = icmp eq i64 %status, 1
   br i1 %exits, label %leave, label %start
@@ -222,6 +241,7 @@ leave:
 !0 = !{{!"branch_weights", i32 1, i32 100000}}
 !1 = !{{!"branch_weights", i32 100000, i32 1}}
 """
-)
+    )
+
 
 assert SLOT_BYTES == 16  # the shifts by 3 above: 16 bytes a halfword

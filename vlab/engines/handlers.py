@@ -80,7 +80,7 @@ FAR_TARGET = PC + "  %target = add i64 %pc, %imm\n"
 def fast_branch(module: Module, row: Instruction) -> str:
     """A conditional branch: out of the page, and within it."""
     far = FAR_TARGET + go_to_pc("%target")
-    near = JUMP_IN_PAGE + go_on("%target", tag=".y")
+    near = JUMP_IN_PAGE + go_on("%target", tag=".y", heat=module.heat)
     return define(f"op.{row.index}", branch_body(module, row, far)) + define(
         f"near.{row.index}", branch_body(module, row, near)
     )
@@ -99,7 +99,7 @@ def fast_jal(module: Module, row: Instruction) -> str:
     """A jump: out of the page, and within it."""
     head = RD + IMM + PC + LINK
     far = head + "  %target = add i64 %pc, %imm\n" + go_to_pc("%target")
-    near = head + JUMP_IN_PAGE + go_on("%target")
+    near = head + JUMP_IN_PAGE + go_on("%target", heat=module.heat)
     return define(f"op.{row.index}", far) + define(f"near.{row.index}", near)
 
 
@@ -123,7 +123,7 @@ near:
   %to = add i64 %page_slots, %place
   %target = inttoptr i64 %to to ptr
 """
-        + go_on("%target")
+        + go_on("%target", heat=module.heat)
         + "far:\n"
         + go_to_pc("%address", ".f")
     )

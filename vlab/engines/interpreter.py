@@ -7,12 +7,13 @@ cache directory (`vlab.engines.object_cache`) and loaded in milliseconds afterwa
 from __future__ import annotations
 
 import ctypes
-from functools import cache
+from functools import cache, partial
 from types import FunctionType
 
 import numpy as np
 
 from vlab.engines import object_cache
+from vlab.engines.code_cache import PAGE_BYTES
 from vlab.exits import ExitReason
 from vlab.isa.csr import write_satp
 from vlab.isa.mmu import tlb_flush
@@ -25,15 +26,21 @@ EXPORTS: tuple[FunctionType, ...] = (tlb_flush, write_satp)
 """Functions whose machine code monitors may call instead of the Python they are lowered from."""
 
 
-def generate() -> str:
-    """Return the interpreter as LLVM IR text."""
-    from vlab.engines import code_cache, dispatch, handlers
+def generate(heat: int = 0) -> str:
+    """Return the interpreter as LLVM IR text.
+
+    Parameters
+    ----------
+    heat
+        Taken branches to a place after which it is translated; 0: no translator.
+    """
+    from vlab.engines import code_cache, dispatch, handlers, translator
     from vlab.engines.intrinsics import INTRINSICS, PRELUDE
     from vlab.engines.lowering import Module
     from vlab.isa import counting, execute
-    from vlab.isa.table import INSTRUCTIONS
 
     module = Module(INTRINSICS, PRELUDE)
+    module.heat = heat
     for function in (
         code_cache.decode_slot,
         code_cache.enter_page,
@@ -44,8 +51,11 @@ def generate() -> str:
         execute.illegal,
         counting.settle,
         *EXPORTS,
+        *([translator.translate] if heat else []),
     ):
         module.name_of(function)
+    from vlab.isa.table import INSTRUCTIONS
+
     pairs = []
     for row in INSTRUCTIONS:
         module.chunks.append(handlers.slow(module, row))
@@ -55,7 +65,8 @@ def generate() -> str:
         first = f"@op.{row.index}" if fast else f"@slow.{row.index}"
         second = f"@near.{row.index}" if row.kind in ("branch", "jal") else f"@slow.{row.index}"
         pairs += [first, second]
-    table = ["@decode", "@illegal", "@cross", "@next_page", *pairs]
+    hot = "@heat" if heat else "@decode"
+    table = ["@decode", "@illegal", "@cross", "@next_page", "@dispatch", hot, *pairs]
     entries = ", ".join(f"ptr {name}" for name in table)
     executors = [module.name_of(f) for f in handlers.EXECUTORS]
     module.chunks.append(
@@ -70,14 +81,15 @@ def generate() -> str:
             f"define i64 @export.{function.__name__}(ptr %hart{words}) {{\n"
             f"  %r = call i64 {module.name_of(function)}(ptr %hart{words})\n  ret i64 %r\n}}\n"
         )
-    module.chunks.append(dispatch.COMMON)
+    module.chunks.append(dispatch.common(heat))
     return module.text()
 
 
 @cache
-def _library() -> object_cache.Library:
+def _library(heat: int) -> object_cache.Library:
     names = ["run", "handlers", *(f"export.{f.__name__}" for f in EXPORTS)]
-    return object_cache.load("interpreter", generate, names)
+    name = f"translator-{heat}" if heat else "interpreter"
+    return object_cache.load(name, partial(generate, heat), names)
 
 
 @cache
@@ -98,8 +110,8 @@ class Interpreter:
 
     name = "interpreter"
 
-    def __init__(self) -> None:
-        library = _library()
+    def __init__(self, heat: int = 0) -> None:
+        library = _library(heat)
         self._run = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_void_p)(library["run"])
         self._handlers = library["handlers"]
         for function in EXPORTS:
@@ -117,7 +129,7 @@ class Interpreter:
         hart.ram_base, hart.ram_size = memory.base, memory.size
         hart.ram_pointer = memory.pointer
         pages = memory.size >> 12
-        pool = np.zeros(CODE_POOL_PAGES * 2050 * 2 + 8, dtype=np.uint64)
+        pool = np.zeros(CODE_POOL_PAGES * PAGE_BYTES // 8 + 8, dtype=np.uint64)
         code_map = np.zeros(pages, dtype=np.uint64)
         hart.code_map, hart.code_pool = code_map.ctypes.data, pool.ctypes.data
         hart.code_used, hart.code_limit = 0, CODE_POOL_PAGES

@@ -31,6 +31,11 @@ def poke64(address: int, value: int) -> None:
     _machine_code_only(address, value)
 
 
+def poke32(address: int, value: int) -> None:
+    """Write 32 bits of host memory."""
+    _machine_code_only(address, value)
+
+
 def handler_address(hart: Hart, index: int) -> int:
     """Return the address of a handler that belongs to no row."""
     return _machine_code_only(hart, index)
@@ -55,6 +60,12 @@ def _peek(width: int) -> Emit:
 
 def _poke64(f: FunctionLowering, a: list[Value]) -> Value:
     f.do(f"store i64 {f.word(a[1])}, ptr {_pointer(f, a[0])}, align 1")
+    return Value("0")
+
+
+def _poke32(f: FunctionLowering, a: list[Value]) -> Value:
+    low = f.emit(f"trunc i64 {f.word(a[1])} to i32")
+    f.do(f"store i32 {low}, ptr {_pointer(f, a[0])}, align 1")
     return Value("0")
 
 
@@ -98,6 +109,7 @@ INTRINSICS: dict[object, Emit] = {
     peek16: _peek(16),
     peek32: _peek(32),
     peek64: _peek(64),
+    poke32: _poke32,
     poke64: _poke64,
     handler_address: _handler_address,
     execute_row: _execute_row,
@@ -223,7 +235,7 @@ def _ones(n: int) -> str:
     return "<" + ", ".join(["i64 -1"] * n) + ">"
 
 
-PRELUDE = "\n".join(
+ARITHMETIC = "\n".join(
     [
         _mul_high("mul_high_ss", "sext", "sext"),
         _mul_high("mul_high_su", "sext", "zext"),
@@ -232,6 +244,9 @@ PRELUDE = "\n".join(
         _divide("remainder", "srem"),
         _divide("uquotient", "udiv"),
         _divide("uremainder", "urem"),
-        _ram_access(),
     ]
 )
+"""What meanings may call, as LLVM IR text."""
+
+PRELUDE = ARITHMETIC + _ram_access()
+"""What every lowered function may call."""

@@ -6,6 +6,7 @@ instructions left and ``%data`` the accesses made: loads in the low, stores in t
 
 from __future__ import annotations
 
+from vlab.engines.code_cache import COUNTERS
 from vlab.state import LAYOUT
 
 SIGNATURE = "(ptr %hart, ptr %slot, i64 %budget, i64 %data)"
@@ -72,13 +73,41 @@ def tail(target: str, slot: str = "%slot", budget: str = "%budget", data: str = 
 """
 
 
-def go_on(slot: str, data: str = "%data", tag: str = "") -> str:
+def warmer(heat: int, slot: str, left: str, data: str, tag: str = "") -> str:
+    """Return lines that count a taken branch to a slot; the ``heat``-th has it translated.
+
+    None if ``heat`` is 0: the interpreter is alone.
+    """
+    if heat == 0:
+        return ""
+    slots = read("page_slots").replace("%page_slots", f"%w.page_slots{tag}")
+    return f"""{slots}  %w.to{tag} = ptrtoint ptr {slot} to i64
+  %w.from{tag} = sub i64 %w.to{tag}, %w.page_slots{tag}
+  %w.half{tag} = lshr i64 %w.from{tag}, 3
+  %w.base{tag} = add i64 %w.page_slots{tag}, {COUNTERS}
+  %w.at{tag} = add i64 %w.base{tag}, %w.half{tag}
+  %w.p{tag} = inttoptr i64 %w.at{tag} to ptr
+  %w.old{tag} = load i16, ptr %w.p{tag}
+  %w.warm{tag} = icmp ult i16 %w.old{tag}, {heat}
+  br i1 %w.warm{tag}, label %w.count{tag}, label %w.on{tag}
+w.count{tag}:
+  %w.new{tag} = add i16 %w.old{tag}, 1
+  store i16 %w.new{tag}, ptr %w.p{tag}
+  %w.hot{tag} = icmp eq i16 %w.new{tag}, {heat}
+  br i1 %w.hot{tag}, label %w.heat{tag}, label %w.on{tag}
+w.heat{tag}:
+{tail("@heat", slot, left, data)}w.on{tag}:
+"""
+
+
+def go_on(slot: str, data: str = "%data", tag: str = "", heat: int = 0) -> str:
     """Return lines that retire the instruction and jump to the handler of a slot."""
+    warm = warmer(heat, slot, f"%left{tag}", data, tag)
     return f"""  %left{tag} = sub i64 %budget, 1
   %over{tag} = icmp eq i64 %left{tag}, 0
   br i1 %over{tag}, label %stop{tag}, label %go{tag}, !prof !0
 go{tag}:
-  %h{tag} = load ptr, ptr {slot}
+{warm}  %h{tag} = load ptr, ptr {slot}
 {tail(f"%h{tag}", slot, f"%left{tag}", data)}stop{tag}:
 {tail("@stop", slot, "0", data)}"""
 

@@ -73,6 +73,7 @@ class Module:
 
     def __init__(self, intrinsics: dict[Any, Emit], prelude: str = "") -> None:
         self.intrinsics = intrinsics
+        self.heat = 0
         self.chunks = [prelude]
         self.names: dict[Any, str] = {}
         self.queue: list[tuple[FunctionType, str, str]] = []

@@ -94,6 +94,16 @@ def _keep(path: Path, code: bytes) -> None:
 _ALIVE: list[object] = []
 
 
+def stored(name: str, make: Callable[[], bytes]) -> bytes:
+    """Return the bytes called ``name``, from the cache, or made and then kept there."""
+    path = directory() / f"{name}-{key(name)[:32]}.o"
+    data = _stored(path)
+    if data is None:
+        data = make()
+        _keep(path, data)
+    return data
+
+
 def load(name: str, generate: Callable[[], str], symbols: list[str]) -> Library:
     """Return the addresses of ``symbols`` in the object code called ``name``.
 
@@ -108,11 +118,7 @@ def load(name: str, generate: Callable[[], str], symbols: list[str]) -> Library:
     """
     import llvmlite.binding as llvm
 
-    path = directory() / f"{name}-{key(name)[:32]}.o"
-    code = _stored(path)
-    if code is None:
-        code = compile_object(generate())
-        _keep(path, code)
+    code = stored(name, lambda: compile_object(generate()))
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     jit = llvm.create_lljit_compiler()

@@ -13,7 +13,7 @@ from vlab.experiments.result import Result
 
 TECHNIQUES = ("native", "emulate", "fullvirt", "paravirt")
 MODES = (*TECHNIQUES, "simulate")
-ENGINES = ("interpreter", "python")
+ENGINES = ("translator", "interpreter", "python")
 CLOCKS = ("cycles", "retired")
 MEMORY = 64 << 20
 INSTRUCTION_LIMIT = 2_000_000_000

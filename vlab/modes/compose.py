@@ -53,6 +53,11 @@ def make_engine(name: str) -> Engine:
         return PythonEngine()
     from vlab.engines.interpreter import Interpreter
 
+    if name == "translator":
+        from vlab.engines.tiered import Translator, unavailable
+
+        if unavailable() is None:
+            return Translator()
     return Interpreter()
 
 

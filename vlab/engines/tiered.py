@@ -1,0 +1,78 @@
+"""The fastest engine: the interpreter, and a translator for what it executes often.
+
+Where the host has no stencils or no executable memory the interpreter runs alone, with the
+same results; `unavailable` says why.
+"""
+
+from __future__ import annotations
+
+import mmap
+import platform
+import sys
+from functools import cache
+
+import numpy as np
+
+from vlab.engines import stencil_table
+from vlab.engines.interpreter import Interpreter
+from vlab.engines.stencil_table import BRANCH, JAL, JALR, LOAD, NONE, PLAIN, STORE
+from vlab.isa.table import INSTRUCTIONS
+from vlab.state import Hart
+
+HEAT = 64
+"""Taken branches to a place after which it is translated."""
+
+CODE_BYTES = 16 << 20
+"""Translated code kept at most; when it is full all of it is dropped."""
+
+KINDS = {"op": PLAIN, "load": LOAD, "store": STORE, "branch": BRANCH, "jal": JAL, "jalr": JALR}
+
+
+@cache
+def unavailable() -> str | None:
+    """Return why this host has no translator, None if it has one."""
+    machine = platform.machine().lower()
+    if machine not in ("x86_64", "amd64"):
+        return f"there are no stencils for {machine or 'this processor'} yet"
+    if not sys.platform.startswith("linux"):
+        return f"executable memory on {sys.platform} is not served yet"
+    try:
+        executable_memory(mmap.PAGESIZE).close()
+    except OSError as error:
+        return f"the host denies executable memory ({error.strerror})"
+    return None
+
+
+def executable_memory(size: int) -> mmap.mmap:
+    """Return memory that can be written and executed."""
+    return mmap.mmap(-1, size, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+
+
+class Translator(Interpreter):
+    """Interpreter and translator together; the same results as either reference.
+
+    Parameters
+    ----------
+    heat
+        Taken branches to a place after which it is translated.
+    """
+
+    name = "translator"
+
+    def __init__(self, heat: int = HEAT) -> None:
+        super().__init__(heat)
+        self.stencils = stencil_table.load()
+
+    def attach(self, hart: Hart) -> None:
+        """Prepare a hart's record: also give it executable memory and the stencils."""
+        super().attach(hart)
+        table, pool = self.stencils, executable_memory(CODE_BYTES)
+        kinds = np.array([KINDS.get(row.kind, NONE) for row in INSTRUCTIONS], dtype=np.uint64)
+        kinds[table.missing()] = NONE
+        hart.jit_pool = np.frombuffer(pool, np.uint8).ctypes.data
+        hart.jit_used, hart.jit_limit = 0, CODE_BYTES
+        hart.stencil_code = table.code.ctypes.data
+        hart.stencil_index = table.index.ctypes.data
+        hart.stencil_holes = table.holes.ctypes.data
+        hart.row_kinds = kinds.ctypes.data
+        hart.owned = (*hart.owned, pool, kinds, table)  # kept alive with the record
