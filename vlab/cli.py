@@ -111,7 +111,7 @@ def _add_json(sub: argparse.ArgumentParser) -> None:
 
 
 def _add_machine(sub: argparse.ArgumentParser, limit: bool = True) -> None:
-    sub.add_argument("--engine", default="interpreter", metavar="interpreter|python")
+    sub.add_argument("--engine", default="translator", metavar="ENGINE")
     sub.add_argument("--clock", default="cycles", metavar="cycles|retired")
     sub.add_argument("--costs", default="teaching", metavar="PRESET")
     sub.add_argument("--set", action="append", default=[], metavar="MACHINE_OPTION=VALUE")
@@ -232,7 +232,11 @@ def show_info(options: argparse.Namespace) -> int:
 
     for name, value in versions().items():
         print(f"{name:12} {value}")
+    from vlab.engines.tiered import unavailable
+
+    missing = unavailable()
     print(f"{'engines':12} {', '.join(ENGINES)}")
+    print(f"{'translator':12} {'in use' if missing is None else f'not in use: {missing}'}")
     print(f"{'images':12} {IMAGES}")
     print(f"{'cache':12} {object_cache.directory()}")
     return OK

@@ -34,7 +34,7 @@ def boot(
     memory: int | str = MEMORY,
     input: str = "",
     console: Console | None = None,
-    engine: str = "interpreter",
+    engine: str = "translator",
     clock: str = "cycles",
     set: Mapping[str, Any] | None = None,
     max_instructions: int = INSTRUCTION_LIMIT,
@@ -120,7 +120,7 @@ def shell(mode: str = "native", **options: Any) -> Result:
         raise ModeError("mode 'simulate' executes no guest: it has no shell")
     table = preset(options.pop("costs", "teaching"))
     memory = parse_size(options.pop("memory", MEMORY), "memory")
-    settings = {"engine": "interpreter", "clock": "cycles", **options, "costs": table.name}
+    settings = {"engine": "translator", "clock": "cycles", **options, "costs": table.name}
 
     from vlab.modes import run_guest
 

@@ -27,7 +27,7 @@ def run(
     mode: str = "native",
     *,
     of: str | None = None,
-    engine: str = "interpreter",
+    engine: str = "translator",
     clock: str = "cycles",
     set: Mapping[str, Any] | None = None,
     seed: int = 0,
@@ -48,7 +48,9 @@ def run(
     of
         The technique that ``simulate`` predicts (``native`` unless told).
     engine
-        ``interpreter`` (machine code) or ``python`` (the reference, slow).
+        ``translator`` (the interpreter, and translated code for what is hot; where a host
+        does not allow that, the interpreter alone), ``interpreter``, or ``python`` (the
+        reference, slow). All give the same results.
     clock
         ``cycles``: guest time includes the costs of virtualization; ``retired``: guest time
         is the number of instructions retired, equal in all modes.
