@@ -79,6 +79,12 @@ class Machine:
     clock
         ``"cycles"``: guest time includes the costs of virtualization. ``"retired"``: guest
         time is the number of guest instructions retired, equal in all modes.
+
+    Attributes
+    ----------
+    on_syscall : callable or None
+        An observer, called with the guest's record (the hart, or the virtual CPU) at each
+        system call of a user program, before it is taken.
     """
 
     def __init__(

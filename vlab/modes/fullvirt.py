@@ -74,6 +74,8 @@ class FullVirt(VirtualCpuMonitor):
             vcpu.pc += 4
         else:
             self.exited("syscall" if vcpu.priv == U else "exception")
+            if vcpu.priv == U and self.machine.on_syscall is not None:
+                self.machine.on_syscall(vcpu)
             raise_trap(vcpu, Cause.ECALL_U + vcpu.priv, 0)
 
     def on_illegal_instruction(self, bits: int) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from vlab.counters import Counters
 from vlab.exits import ExitReason
 from vlab.hart_counters import hardware_counters
+from vlab.isa.counting import settle
+from vlab.isa.execute import raise_trap
 from vlab.isa.fields import Cause
 from vlab.machine import GuestCrashed, Machine
 from vlab.sbi import Sbi
@@ -33,7 +35,9 @@ class Native:
             self.hart.intercept = 1 << Cause.ECALL_S
 
     def enter(self) -> None:
-        """Nothing to load: the hart is the guest's."""
+        """Nothing to load: the hart is the guest's. An observer makes system calls exit."""
+        if self.machine.on_syscall is not None:
+            self.hart.intercept |= 1 << Cause.ECALL_U
 
     def handle(self, reason: ExitReason) -> None:
         """Do what the board does when the hart leaves the engine."""
@@ -54,7 +58,13 @@ class Native:
             machine.mark(hart.exit_value, self.counters())
 
     def on_trap(self, cause: int) -> None:
-        """Serve a call of the firmware; nothing else is intercepted."""
+        """Serve a call of the firmware, or show a system call to an observer."""
+        if cause == Cause.ECALL_U and self.machine.on_syscall is not None:
+            self.machine.advance()
+            self.machine.on_syscall(self.hart)
+            self.hart.intercept &= ~(1 << cause)
+            raise_trap(self.hart, cause, self.hart.exit_tval)
+            return
         if self.sbi is None or cause != Cause.ECALL_S:
             raise GuestCrashed(f"unexpected trap {cause} at {self.hart.pc:#x}")
         self.machine.advance()
@@ -64,4 +74,5 @@ class Native:
 
     def counters(self) -> Counters:
         """Return everything counted so far."""
+        settle(self.hart)
         return self.machine.counters + hardware_counters(self.hart)
