@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from vlab.counters import COUNTERS, Counters
     from vlab.errors import VlabError
     from vlab.experiments import Comparison, Result, Workload, boot, compare, run, shell, workloads
+    from vlab.experiments.session import Session
+    from vlab.experiments.session_opening import session
     from vlab.modes.fullvirt import FullVirt
     from vlab.modes.paravirt import ParaVirt
 
@@ -32,6 +34,7 @@ __all__ = [
     "FullVirt",
     "ParaVirt",
     "Result",
+    "Session",
     "VlabError",
     "Workload",
     "__version__",
@@ -40,12 +43,15 @@ __all__ = [
     "preset",
     "price",
     "run",
+    "session",
     "shell",
     "workloads",
 ]
 
 _HOMES = {
     "vlab.experiments": "Comparison Result Workload boot compare run shell workloads",
+    "vlab.experiments.session": "Session",
+    "vlab.experiments.session_opening": "session",
     "vlab.counters": "COUNTERS Counters",
     "vlab.costs": "Costs Cycles preset price",
     "vlab.errors": "VlabError",

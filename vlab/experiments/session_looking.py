@@ -1,0 +1,204 @@
+"""What can be looked at in a session that stands still; nothing of it changes the machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from vlab.errors import MachineError
+from vlab.experiments.session_views import PRIVILEGES, REGISTERS
+from vlab.experiments.session_walks import Walk, access_of, flags_of
+from vlab.isa.fields import PTE_G, Cause
+from vlab.isa.mmu import NONE, leaf_address, tlb_find
+from vlab.memory import PAGE, MemoryRangeError
+
+if TYPE_CHECKING:
+    from vlab.experiments.session_symbols import Symbols
+    from vlab.experiments.session_views import View
+    from vlab.machine import Machine
+
+
+class Line(NamedTuple):
+    """One instruction, disassembled."""
+
+    address: int
+    bits: int
+    text: str
+    symbol: str
+    current: bool
+
+
+class TlbEntry(NamedTuple):
+    """One valid entry of the hardware's TLB."""
+
+    set: int
+    way: int
+    va: int
+    level: int
+    asid: int
+    pte: int
+    host_physical: int
+    guest_physical: int | None
+    flags: str
+    is_global: bool
+
+
+class Looking:
+    """The part of a session that only looks."""
+
+    view: View
+    symbols: Symbols
+    machine: Machine
+
+    @property
+    def pc(self) -> int:
+        """Virtual address of the next instruction."""
+        return self.view.pc
+
+    @property
+    def privilege(self) -> str:
+        """``U``, ``S`` or ``M``: the privilege that the guest believes to have."""
+        return PRIVILEGES[self.view.privilege]
+
+    @property
+    def hardware_privilege(self) -> str:
+        """The privilege in which the hardware really runs it."""
+        return PRIVILEGES[self.machine.hart.priv]
+
+    @property
+    def registers(self) -> dict[str, int]:
+        """The integer registers by their ABI names."""
+        return dict(zip(REGISTERS, self.view.record.x, strict=False))
+
+    @property
+    def csrs(self) -> dict[str, int]:
+        """The guest's CSRs: in ``fullvirt`` the virtual CPU's.
+
+        A paravirtual guest has none; what it has instead is the words of the shared page.
+        """
+        return self.view.csrs()
+
+    def memory(self, address: int, n: int = 64, space: str = "guest-virtual") -> bytes:
+        """Return ``n`` bytes.
+
+        Parameters
+        ----------
+        space
+            ``guest-virtual``, whatever the permissions; ``guest-physical``; ``host-physical``.
+        """
+        return self.view.read(address, n, space)
+
+    def symbol(self, address: int | None = None) -> str:
+        """Return the kernel symbol an address (the ``pc``) belongs to, with the offset in it."""
+        return self.symbols.name(self.pc if address is None else address)
+
+    def instruction(self, address: int | None = None) -> int:
+        """Return the bits of the instruction at an address (the ``pc``), 0 if it is unmapped."""
+        address = self.pc if address is None else address
+        tables = self.view.page_tables()["guest"]
+        bits = 0
+        for n in (0, 2):
+            host = tables.host_address(address + n & (1 << 64) - 1)
+            if host is None:
+                return 0
+            try:
+                bits |= self.view.physical.load(host, 2) << 8 * n
+            except MemoryRangeError:
+                return 0
+            if bits & 3 != 3:
+                break
+        return bits
+
+    def disassemble(
+        self, address: int | None = None, before: int = 4, after: int = 8
+    ) -> list[Line]:
+        """Return the instructions around an address (the ``pc``)."""
+        center = self.pc if address is None else address
+        at = self._start(center, before)
+        lines: list[Line] = []
+        while len([line for line in lines if line.address >= center]) <= after:
+            bits = self.instruction(at)
+            if bits == 0:
+                break
+            text = instruction_text(bits, at)
+            lines.append(Line(at, bits, text, self.symbol(at), at == self.pc))
+            at += 4 if bits & 3 == 3 else 2
+        earlier = [line for line in lines if line.address < center]
+        return earlier[len(earlier) - min(before, len(earlier)) :] + lines[len(earlier) :]
+
+    def _start(self, center: int, before: int) -> int:
+        """Return where to begin so that a boundary between instructions falls on ``center``."""
+        symbol = self.symbols.start(center)
+        lowest = max(center - 4 * before, symbol if symbol is not None else 0, 0)
+        for start in range(lowest, center, 2):
+            at = start
+            while at < center:
+                bits = self.instruction(at)
+                if bits == 0:
+                    break
+                at += 4 if bits & 3 == 3 else 2
+            if at == center:
+                return start
+        return center
+
+    def walk(self, va: int, access: str = "load") -> Walk:
+        """Return every memory reference that translating an address would make now.
+
+        Parameters
+        ----------
+        access
+            ``load``, ``store`` or ``fetch``.
+
+        Returns
+        -------
+        Walk
+            In ``fullvirt`` the walk of the guest's own tables and that of the shadow side by side;
+            in ``paravirt`` the one walk, with machine and guest-physical addresses.
+        """
+        kind = access_of(access)
+        if not 0 <= va < 1 << 64:
+            raise MachineError(f"va={va!r}: must be an address of 64 bits")
+        tables = self.view.page_tables()
+        walks = {name: table.walk(va, kind) for name, table in tables.items()}
+        held = tlb_find(self.machine.hart, va) != NONE
+        privilege = tables["guest"].privilege(kind)
+        return Walk(va, access, privilege, walks["guest"], walks.get("shadow"), held)
+
+    def tlb(self) -> list[TlbEntry]:
+        """Return the valid entries of the hardware's TLB, by set and way."""
+        hart, entries = self.machine.hart, []
+        for n in range(hart.tlb_sets * hart.tlb_ways):
+            tag = hart.tlb_tag[n]
+            if tag:
+                level, pte = tag >> 1 & 3, hart.tlb_pte[n]
+                va = tag & ~(PAGE - 1)
+                host = leaf_address(pte, level, 0)
+                entries.append(
+                    TlbEntry(
+                        set=n // hart.tlb_ways,
+                        way=n % hart.tlb_ways,
+                        va=va,
+                        level=level,
+                        asid=hart.tlb_asid[n],
+                        pte=pte,
+                        host_physical=host,
+                        guest_physical=self.view.to_guest(host),
+                        flags=flags_of(pte),
+                        is_global=bool(pte & PTE_G),
+                    )
+                )
+        return entries
+
+
+def instruction_text(bits: int, address: int) -> str:
+    """Return an instruction in assembly language."""
+    from vlab.isa.decode import decode
+
+    decoded = decode(bits)
+    return f".insn {bits:#x}" if decoded is None else decoded.row.name
+
+
+def cause_name(cause: int) -> str:
+    """Return the name of a trap's cause."""
+    if cause >> 63:
+        return {1: "software", 5: "timer", 9: "external"}.get(cause & 63, "") + " interrupt"
+    return Cause(cause).name.lower()

@@ -1,0 +1,241 @@
+"""The run loop of a session: the machine's own, cut into moments at which it can be stopped.
+
+`Machine.run` cuts a run into slices: it brings the clock up to date, enters the guest, and lets
+the engine run until the next deadline or exit. Where slices begin decides when an interrupt
+arrives, so a run that is stopped must neither add a boundary nor move one. Here a slice
+that was interrupted is continued with what was left of it, and a run comes out the same
+however often it was stopped.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from vlab.exits import ExitReason
+from vlab.isa.execute import raise_trap
+from vlab.isa.fields import INTERRUPT, MASK64, Cause
+from vlab.machine import GuestCrashed, Outcome
+from vlab.state import LAYOUT
+
+PC = LAYOUT["pc"][0]
+PAGE_FAULTS = (Cause.FETCH_PAGE, Cause.LOAD_PAGE, Cause.STORE_PAGE)
+CHUNK = {"python": 20_000}
+"""Instructions between looks at the stop button: some hundredths of a second."""
+LONG_CHUNK = 1_000_000
+
+
+class WaitingForInput(Exception):
+    """The guest sleeps, and only something typed can wake it."""
+
+
+class Keyboard:
+    """The console of a session: what is typed waits here until the guest takes it.
+
+    Attributes
+    ----------
+    starved : bool
+        The guest has gone to sleep, with nothing under way but timers and nothing to read.
+    """
+
+    def __init__(self, board: Any, listener: Any = None) -> None:
+        self.board, self.listener = board, listener
+        self.pending = b""
+        self.starved = False
+
+    def write(self, data: bytes) -> None:
+        """Pass on what the guest printed."""
+        if self.listener is not None:
+            self.listener(data)
+
+    def read(self, limit: int) -> bytes:
+        """Return what was typed, at most ``limit`` bytes."""
+        typed, self.pending = self.pending[:limit], self.pending[limit:]
+        return typed
+
+    def wait(self, seconds: float) -> bool:
+        """Return whether something was typed; never sleeps."""
+        if self.pending:
+            return True
+        self.starved = not self.board.busy()
+        if self.board.bus.deadline() is None:
+            raise WaitingForInput
+        return False
+
+
+class Observer(Protocol):
+    """What is told of every exit, without changing anything."""
+
+    def before(self, reason: ExitReason) -> None:
+        """The guest has left the hardware; nobody has looked at it yet."""
+
+    def after(self) -> None:
+        """The exit was handled."""
+
+    def entered(self) -> None:
+        """The guest is about to run again: what the exit cost is complete."""
+
+
+def trap_reason(cause: int) -> str:
+    """Return the name, as in `vlab.counters.EXIT_REASONS`, of a trap into the guest's kernel."""
+    if cause & INTERRUPT:
+        return "interrupt"
+    if cause == Cause.ECALL_U:
+        return "syscall"
+    return "page_fault" if cause in PAGE_FAULTS else "exception"
+
+
+class Loop:
+    """A guest under way.
+
+    Attributes
+    ----------
+    left : int or None
+        What is left of the slice under way; None between slices.
+    moment : int
+        Counts everything that happens one after the other: instructions and traps on the
+        hardware, exits, entries. The same moment of the same run is the same state.
+    outcome : Outcome or None
+        How the run ended; None while it goes on.
+    tracing : bool
+        Tell of the traps into the guest's own kernel, too, which on hardware of its own nobody
+        else sees.
+    halts : frozenset of int
+        Addresses at which to stop; they cost one run of the engine an instruction.
+    happened : str
+        What the last `move` met: the reason of an exit or trap, ``mark``, ``waiting``, or nothing.
+    """
+
+    def __init__(self, guest: Any, keyboard: Keyboard, max_instructions: int) -> None:
+        self.guest, self.machine, self.mode = guest, guest.machine, guest.mode
+        self.hart, self.engine = self.machine.hart, self.machine.engine
+        self.keyboard = keyboard
+        self.max_instructions = max_instructions
+        self._attribute = getattr(self.mode, "attribute", lambda: None)
+        self.chunk = CHUNK.get(self.engine.name, LONG_CHUNK)
+        self.left: int | None = None
+        self.moment = 0
+        self.outcome: Outcome | None = None
+        self.tracing = False
+        self.halts: frozenset[int] = frozenset()
+        self.observer: Observer | None = None
+        self.happened = ""
+
+    @property
+    def steps(self) -> int:
+        """Guest instructions retired, and traps and firmware calls taken instead."""
+        machine = self.machine
+        counters = machine.counters
+        taken = machine.guest.vectored + counters.sbi_calls + counters.upcalls
+        return int(machine.guest_instructions + taken)
+
+    @property
+    def pc(self) -> int:
+        """Where the guest is."""
+        record = self.machine.guest if self.left is None else self.hart
+        return int(record.pc)
+
+    def move(self, most: int) -> None:
+        """Enter the guest, or run it for at most ``most`` moments and handle its exit."""
+        self.happened = ""
+        try:
+            if self.left is None:
+                self._enter()
+            else:
+                self._run(min(self.left, most, self.chunk))
+        except WaitingForInput:
+            self._between_slices()
+            self.happened = "waiting"
+        except GuestCrashed as crash:
+            self._between_slices()
+            self.outcome = Outcome("crashed", crash=str(crash))
+
+    def _between_slices(self) -> None:
+        self.left = None
+        self.moment += 1
+
+    def _enter(self) -> None:
+        machine = self.machine
+        machine.advance()
+        code = machine.finished()
+        if code is not None:
+            self.outcome = Outcome("finished", code)
+            return
+        room = self.max_instructions - machine.guest_instructions
+        if room <= 0:
+            self.outcome = Outcome("limit")
+            return
+        self.mode.enter()
+        self.left = machine.budget(room)
+        self.moment += 1
+        if self.observer is not None:
+            self.observer.entered()
+
+    def _run(self, budget: int) -> None:
+        hart = self.hart
+        own = hart.intercept
+        if self.tracing:
+            hart.intercept = MASK64
+        reason, used = self._execute(budget)
+        hart.intercept = own
+        self.left -= used  # type: ignore[operator]
+        self.moment += used
+        if reason == ExitReason.TRAP and not self._exits(own, hart.exit_cause):
+            self._vector()
+            reason = ExitReason.BUDGET
+        if reason == ExitReason.BUDGET and self.left:
+            self._attribute()
+            return
+        if reason == ExitReason.BUDGET:
+            self.machine.feed()
+            self.mode.handle(reason)
+        else:
+            self._exit(reason)
+        self._between_slices()
+
+    def _execute(self, budget: int) -> tuple[ExitReason, int]:
+        """Run the engine; return why it stopped, and how much of the budget was used."""
+        hart, run, halts = self.hart, self.engine.run, self.halts
+        if not halts:
+            return run(hart, budget), budget - hart.budget
+        used, words = 0, hart.words
+        while used < budget:
+            reason = run(hart, 1)
+            used += 1 - hart.budget
+            if reason != ExitReason.BUDGET or words[PC] in halts:
+                return reason, used
+        return ExitReason.BUDGET, used
+
+    @staticmethod
+    def _exits(intercept: int, cause: int) -> bool:
+        return bool(intercept >> (63 if cause & INTERRUPT else cause) & 1)
+
+    def _vector(self) -> None:
+        """Let the hardware take the trap that only tracing had intercepted."""
+        hart, cause = self.hart, self.hart.exit_cause
+        self._before(ExitReason.TRAP)
+        raise_trap(hart, cause, hart.exit_tval)
+        self.left -= 1  # type: ignore[operator]
+        self.moment += 1
+        self.happened = trap_reason(cause)
+        if self.observer is not None:
+            self.observer.after()
+            self.observer.entered()
+
+    def _exit(self, reason: ExitReason) -> None:
+        counters = self.machine.counters
+        exits, calls = counters.exits_by_reason.copy(), counters.sbi_calls
+        self._before(reason)
+        self.mode.handle(reason)
+        changed = [key for key, n in counters.exits_by_reason.items() if n != exits[key]]
+        if changed:
+            self.happened = changed[-1]
+        elif reason == ExitReason.MARK:
+            self.happened = "mark"
+        elif counters.sbi_calls != calls:
+            self.happened = "sbi"
+        if self.observer is not None:
+            self.observer.after()
+
+    def _before(self, reason: ExitReason) -> None:
+        if self.observer is not None:
+            self.observer.before(reason)
