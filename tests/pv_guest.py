@@ -71,7 +71,7 @@ class Driven:
         self.mode, self.machine = self.guest.mode, self.guest.machine
         self.domain, self.shared = self.mode.domain, self.mode.shared
         self.memory, self.paging = self.domain.memory, self.domain.paging
-        self.scratch = self.shared.first_free
+        self.scratch, self.tables = self.shared.first_free, self.shared.identity
 
     def call(self, number: int, *arguments: int) -> int:
         """Make a hypercall and return its result as a signed number."""
@@ -94,7 +94,7 @@ class Driven:
 
     def identity(self, gpa: int) -> int:
         """Return where the entry is that maps a page in the guest's kernel."""
-        return self.shared.identity + (gpa - RAM_BASE) // PAGE * 8
+        return self.tables + (gpa - RAM_BASE) // PAGE * 8
 
     def updates(self, *pairs: tuple[int, int], at: int = 15) -> int:
         """Make one HC_MMU_UPDATE of ``(address of entry, value)`` pairs."""

@@ -142,6 +142,26 @@ def test_request_that_makes_no_sense_is_answered_with_an_error(
     vm.audit()
 
 
+def test_programmed_io_writes_no_word_too_many(vm):
+    """The last interrupt of a write asks for no data."""
+    ask(vm, 0, vm.page(BUFFER), 4, 1, ATA)
+    before = vm.machine.counters.copy()
+    vm.call(NOTIFY, 2)
+    finish(vm)
+    assert (vm.machine.counters - before).mmio_by_device["ata"] <= 256 * 4 + 20
+
+
+def test_disk_works_on_while_the_processor_moves_words(vm):
+    """Time passes with every access to a register: sector after sector, as it would."""
+    start, timing = vm.machine.clock.now, vm.machine.board.ata.timing
+    ask(vm, 0, vm.page(BUFFER), 8, 0, ATA)
+    vm.call(NOTIFY, 2)
+    finish(vm)
+    access = vm.machine.rates["mmio_accesses"]
+    moving = 8 * 256 * access
+    assert vm.machine.clock.now - start >= timing.service(8) + moving
+
+
 def test_disk_cannot_write_into_a_page_table(vm):
     """A table is no buffer to read into; a buffer under way does not become a table."""
     table = vm.page(3)

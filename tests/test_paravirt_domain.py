@@ -143,6 +143,17 @@ class Spaces(Driven):
             assert self.protect(gpa, RW) == 1
             self.memory.write(gpa, bytes(PAGE))
 
+    def recycle(self, n, data):
+        """Make a new space of an emptied root, which was read-only all the time."""
+        root, level1, level0 = (self.page(4 * n + k) for k in range(3))
+        other = self.page(12) if data[n] != self.page(12) else self.page(4 * n + 3)
+        assert self.call(SWITCH, self.domain.kernel_root, 0) == 0
+        assert self.updates((level0 + 8 * 7, self.entry(other, RW)), (root, 0)) == 2
+        assert self.call(UNPIN_ROOT, root, 1) == 0
+        assert self.call(PIN_ROOT, root, 1) == 0
+        assert self.updates((root, self.entry(level1, 1))) == 1
+        data[n] = other
+
     def enter(self, n):
         """Go to user mode in a space, and return where the hardware finds `VA`."""
         assert self.call(SWITCH, self.domain.kernel_root, self.page(4 * n)) == 0
@@ -152,7 +163,9 @@ class Spaces(Driven):
         return found
 
 
-ACTIONS = st.tuples(st.sampled_from(["enter", "enter", "swap", "rebuild"]), st.integers(0, 2))
+ACTIONS = st.tuples(
+    st.sampled_from(["enter", "enter", "swap", "rebuild", "recycle"]), st.integers(0, 2)
+)
 
 
 @settings(max_examples=40, deadline=None)
@@ -168,12 +181,22 @@ def test_hardware_never_uses_another_space_s_translations(asid_bits, actions):
             data[n] = vm.page(12) if data[n] != vm.page(12) else vm.page(4 * n + 3)
             vm.updates((vm.page(4 * n + 2) + 8 * 7, vm.entry(data[n], RW)))
             assert vm.call(TLB_FLUSH, VA) == 0
+        elif action == "recycle":
+            vm.recycle(n, data)
         else:
             assert vm.call(SWITCH, vm.domain.kernel_root, 0) == 0
             vm.demolish(n)
             vm.build(n)
             data[n] = vm.page(4 * n + 3)
         vm.audit()
+
+
+def test_root_that_is_recycled_is_a_new_space():
+    """A root that was emptied, unpinned and pinned again has no translations of its former life."""
+    vm, data = Spaces(16), {}
+    before = vm.enter(0)
+    vm.recycle(0, data)
+    assert vm.enter(0) == vm.memory.host_address(data[0]) != before
 
 
 def test_stale_translation_of_a_new_page_table_is_gone():
@@ -200,6 +223,9 @@ def test_flush_of_everything_and_of_a_page():
     assert translate(hart, vm.page(1), STORE, 8)
     vm.call(TLB_FLUSH, -1)
     assert not translate(hart, vm.page(1), STORE, 8)
+    flushes = hart.tlb_flushes
+    assert vm.call(PIN_ROOT, vm.page(1), 1) == 0
+    assert hart.tlb_flushes == flushes, "nothing stale was left"
 
 
 # -- the built guest -----------------------------------------------------------------------------

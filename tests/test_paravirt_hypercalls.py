@@ -165,8 +165,10 @@ def test_switch_takes_roots_of_the_right_kind_only(vm):
     """The kernel's root may not be a user root, nor the user's the kernel's."""
     vm.user_space()
     kernel = vm.domain.kernel_root
+    counts = list(vm.paging.count)
     assert vm.call(SWITCH, vm.page(0), 0) == -EBUSY
     assert vm.call(SWITCH, kernel, kernel) == -EBUSY
+    assert vm.paging.count == counts
     assert vm.call(SWITCH, kernel, vm.page(0)) == 0
     vm.audit()
 

@@ -196,6 +196,15 @@ def test_cause_of_an_event_tells_timer_from_devices(pending, code):
     assert vm.mode.counters().interrupts == 1
 
 
+def test_event_at_the_trap_entry_is_no_crash():
+    """A kernel that jumps to its own entry with events unmasked is odd, and can go on."""
+    vm = Driven()
+    vm.call(SET_ENTRY, ENTRY)
+    vm.machine.hart.pc, vm.shared.pending, vm.shared.masked = ENTRY, TIMER, 0
+    vm.mode.enter()
+    assert (vm.shared.trap_epc, vm.shared.masked) == (ENTRY, 1)
+
+
 def test_timer_interrupts_a_user_program():
     """A program that loops is left when the time has come: one exit, one upcall."""
     vm = user_guest(words(LOOP))
@@ -229,7 +238,8 @@ def test_marks_and_time_cost_no_exit():
 
 def test_other_counters_are_out_of_reach():
     """Only `time` may be read: `cycle` would not tell the guest's own cycles."""
-    ended = guest(with_entry(words(0xC000_2573), hypercall(SHUTDOWN, 3))).run(100)
+    code = words(0xC000_2573) + hypercall(SHUTDOWN, 4)
+    ended = guest(with_entry(code, hypercall(SHUTDOWN, 3))).run(100)
     assert (ended.exit_code, ended.counters_total.traps_by_cause) == (3, {"illegal": 1})
 
 

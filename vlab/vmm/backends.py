@@ -128,9 +128,9 @@ class Backends:
         The reference taken here keeps it from becoming one before the request is answered.
         """
         start = request.gpa % PAGE
-        if request.disk >= len(self.disks) or request.sector + request.count > MAX_SECTOR:
+        if request.disk >= len(self.disks) or request.sector + request.sectors > MAX_SECTOR:
             raise Refused(EINVAL, "no such disk or sector")
-        if not 0 < request.count <= (PAGE - start) // SECTOR or start % 2:
+        if not 0 < request.sectors <= (PAGE - start) // SECTOR or start % 2:
             raise Refused(EINVAL, "the buffer crosses a page, or is at an odd address")
         paging = self.domain.paging
         frame = paging.frame(request.gpa - start)
@@ -149,7 +149,7 @@ class Backends:
         _, request = disk.queue[0]
         address = self.domain.memory.host_address(request.gpa)
         write = request.write != 0
-        disk.driver.start(Transfer(request.sector, address, request.count, write))
+        disk.driver.start(Transfer(request.sector, address, request.sectors, write))
 
     def serve(self) -> None:
         """Serve what interrupts: the timer, and devices by way of the interrupt controller."""

@@ -86,8 +86,8 @@ class DirectPaging:
         frames = self.physical.size // PAGE
         self.use = [Use.FOREIGN] * frames
         self.count = [0] * frames
-        for gpa in range(memory.base, memory.base + memory.size, PAGE):
-            self.use[memory.host_address(gpa) // PAGE - self.first] = Use.NONE
+        for frame in memory.p2m.tolist():
+            self.use[frame - self.first] = Use.NONE
         self.dropped = [-1] * frames
         self.epoch = 0
         self.pins: dict[int, Use] = {}

@@ -96,7 +96,7 @@ class Transfer(NamedTuple):
 
     sector: int
     address: int
-    count: int
+    sectors: int
     write: bool
 
 
@@ -144,7 +144,7 @@ class VirtioDriver:
     def start(self, transfer: Transfer) -> None:
         """Put a request of three descriptors into the queue and ring the bell."""
         frame, memory = self.frame, self.physical
-        size = transfer.count * SECTOR
+        size = transfer.sectors * SECTOR
         flags = self.NEXT if transfer.write else self.NEXT | self.DEVICE_WRITES
         chain = (
             (frame + self.HEADER, 16, self.NEXT, 1),
@@ -193,9 +193,9 @@ class AtaDriver:
 
     def start(self, transfer: Transfer) -> None:
         """Give the command; the first sector that is written goes without an interrupt."""
-        self.address, self.left, self.write = transfer.address, transfer.count, transfer.write
+        self.address, self.left, self.write = transfer.address, transfer.sectors, transfer.write
         self._out(self.DEVICE, 0xE0 | transfer.sector >> 24 & 0xF)
-        self._out(self.COUNT, transfer.count)
+        self._out(self.COUNT, transfer.sectors)
         for n in range(3):
             self._out(self.LBA + n, transfer.sector >> 8 * n & 0xFF)
         self._out(self.COMMAND, self.WRITE_SECTORS if self.write else self.READ_SECTORS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vlab.isa.fields import LOAD, SATP_SV39, STORE, U
 from vlab.isa.mmu import leaf_address, walk
 from vlab.memory import PAGE, PhysicalMemory
-from vlab.state import MASK64, Hart
+from vlab.state import Hart
 from vlab.vmm.direct import EFAULT, Refused
 
 
@@ -38,7 +38,7 @@ class GuestAccess:
                 raise Refused(EFAULT, f"{va:#x} is not {kind} for the guest's kernel")
             size = min(count, PAGE - va % PAGE)
             pieces.append((leaf_address(pte, walker.walk_level, va), size))
-            va, count = (va + size) & MASK64, count - size
+            va, count = va + size, count - size
         return pieces
 
     def read(self, root: int, va: int, count: int) -> bytes:

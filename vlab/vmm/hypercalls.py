@@ -16,7 +16,8 @@ from vlab.vmm.shared_info import EVENTS
 
 MAX_UPDATES, MAX_CALLS, MAX_TEXT = 4096, 1024, 4096
 """Limits of what one hypercall may ask for, so that each ends soon."""
-UPDATE, CALL = struct.Struct("<2Q"), struct.Struct("<6Q")
+UPDATE, CALL, RESULT = struct.Struct("<2Q"), struct.Struct("<6Q"), 40
+"""Elements of the arrays of `mmu_update` and `multicall`, and where a result is."""
 EVERYTHING = MASK64
 
 
@@ -43,10 +44,9 @@ def multicall(vm: Any, va: int, count: int, *_: int) -> int:
     """Make several hypercalls in one exit; each result goes into its entry."""
     calls = vm.memory.read(vm.spaces.kernel_root, va, limited(count, MAX_CALLS) * CALL.size)
     for n, (number, *arguments, _) in enumerate(CALL.iter_unpack(calls)):
-        result = -EINVAL if number in ALONE else call(vm, number, arguments)
-        place = va + n * CALL.size + 40 & MASK64
+        result = -EINVAL if number in ALONE else call(vm, number, arguments) or 0
         answer = (result & MASK64).to_bytes(8, "little")
-        vm.memory.write(vm.spaces.kernel_root, place, answer)
+        vm.memory.write(vm.spaces.kernel_root, va + n * CALL.size + RESULT, answer)
     return 0
 
 

@@ -60,7 +60,7 @@ class Request(NamedTuple):
 
     sector: int
     gpa: int
-    count: int
+    sectors: int
     write: int
     disk: int
 

@@ -50,8 +50,10 @@ class AddressSpaces:
             paging.release(old_user, Use.USER_ROOT)
 
     def load(self, user: bool) -> None:
-        """Let the hardware walk the user's tables, or the kernel's."""
-        root = self.user_root if user else self.kernel_root
+        """Let the hardware walk the user's tables, if there is a user root, or the kernel's."""
+        root = self.kernel_root
+        if user and self.user_root is not None:
+            root = self.user_root
         satp = SATP_SV39 | self._asid(self.paging.spaces[root]) << 44 | root
         if satp != self.hart.satp:
             self.engine.write_satp(self.hart, satp)
