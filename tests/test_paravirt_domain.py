@@ -193,7 +193,8 @@ def test_hardware_never_uses_another_space_s_translations(asid_bits, actions):
 
 def test_root_that_is_recycled_is_a_new_space():
     """A root that was emptied, unpinned and pinned again has no translations of its former life."""
-    vm, data = Spaces(16), {}
+    vm = Spaces(16)
+    data = {0: vm.page(3)}
     before = vm.enter(0)
     vm.recycle(0, data)
     assert vm.enter(0) == vm.memory.host_address(data[0]) != before
