@@ -14,7 +14,7 @@ from vlab.isa.fields import MASK64
 from vlab.vmm.direct import EINVAL, ENOSYS, Refused
 from vlab.vmm.shared_info import EVENTS
 
-MAX_UPDATES, MAX_CALLS, MAX_TEXT = 4096, 1024, 4096
+MAX_UPDATES, MAX_CALLS, MAX_TEXT = 2048, 128, 4096
 """Limits of what one hypercall may ask for, so that each ends soon."""
 UPDATE, CALL, RESULT = struct.Struct("<2Q"), struct.Struct("<6Q"), 40
 """Elements of the arrays of `mmu_update` and `multicall`, and where a result is."""
