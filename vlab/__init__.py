@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vlab.counters import COUNTERS, Counters
     from vlab.errors import VlabError
     from vlab.experiments import Comparison, Result, Workload, boot, compare, run, shell, workloads
+    from vlab.experiments.recording import Recording, record
     from vlab.experiments.session import Session
     from vlab.experiments.session_opening import session
     from vlab.modes.fullvirt import FullVirt
@@ -33,6 +34,7 @@ __all__ = [
     "Cycles",
     "FullVirt",
     "ParaVirt",
+    "Recording",
     "Result",
     "Session",
     "VlabError",
@@ -42,6 +44,7 @@ __all__ = [
     "compare",
     "preset",
     "price",
+    "record",
     "run",
     "session",
     "shell",
@@ -50,6 +53,7 @@ __all__ = [
 
 _HOMES = {
     "vlab.experiments": "Comparison Result Workload boot compare run shell workloads",
+    "vlab.experiments.recording": "Recording record",
     "vlab.experiments.session": "Session",
     "vlab.experiments.session_opening": "session",
     "vlab.counters": "COUNTERS Counters",

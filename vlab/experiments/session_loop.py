@@ -110,7 +110,7 @@ class Loop:
         self.hart, self.engine = self.machine.hart, self.machine.engine
         self.keyboard = keyboard
         self.max_instructions = max_instructions
-        self._attribute = getattr(self.mode, "attribute", lambda: None)
+        self.attribute = getattr(self.mode, "attribute", lambda: None)
         self.chunk = CHUNK.get(self.engine.name, LONG_CHUNK)
         self.left: int | None = None
         self.moment = 0
@@ -183,7 +183,7 @@ class Loop:
             self._vector()
             reason = ExitReason.BUDGET
         if reason == ExitReason.BUDGET and self.left:
-            self._attribute()
+            self.attribute()
             return
         if reason == ExitReason.BUDGET:
             self.machine.feed()

@@ -15,7 +15,8 @@ from vlab.isa.counting import settle
 from vlab.isa.csr import csr_read
 from vlab.isa.fields import SATP_PPN, Csr, S, U
 from vlab.memory import PAGE, GuestMemory, MemoryRangeError, PhysicalMemory
-from vlab.state import Hart
+from vlab.state import LAYOUT, Hart
+from vlab.vmm.direct import LEVEL
 from vlab.vmm.shadow import BARE, regime_of
 
 REGISTERS = (
@@ -33,6 +34,14 @@ M_CSRS = (
     "mstatus", "misa", "medeleg", "mideleg", "mie", "mtvec", "mcounteren", "menvcfg", "mscratch",
     "mepc", "mcause", "mtval", "mip", "mhartid", "pmpcfg0", "pmpaddr0",
 )  # fmt: skip
+CPU_WORDS = tuple(
+    name if count == 1 else f"{name}{n}"
+    for name, (word, count) in LAYOUT.items()
+    if LAYOUT["pc"][0] <= word < LAYOUT["cycle_offset"][0]
+    for n in range(count)
+)
+"""The words of a record that are a CPU's state, apart from the integer registers."""
+FIRST, BEHIND = LAYOUT["pc"][0], LAYOUT["cycle_offset"][0]
 COUNTERS = ("cycle", "time", "instret")
 PRIVILEGES = {0: "U", 1: "S", 3: "M"}
 SPACES = ("guest-virtual", "guest-physical", "host-physical")
@@ -59,11 +68,18 @@ class View:
         Host-physical memory.
     memory : Memory
         Guest-physical memory.
+    counted : Hart
+        The record that counts the guest's traps and returns.
+    word_names : tuple of str
+        Names of what `words` returns.
     """
+
+    word_names: tuple[str, ...] = (*REGISTERS, *CPU_WORDS)
 
     def __init__(self, mode: Any) -> None:
         self.mode, self.machine, self.hart = mode, mode.machine, mode.hart
         self.record: Hart = self.hart
+        self.counted: Hart = self.hart
         self.physical: PhysicalMemory = self.hart.memory
         self.memory: Any = self.physical
         self._copy = Hart()
@@ -89,6 +105,22 @@ class View:
         copy.time = self.machine.now() // CYCLES_PER_TICK
         names = (*S_CSRS, *M_CSRS, *COUNTERS)
         return {name: csr_read(copy, Csr[name.upper()]) for name in names}
+
+    def words(self) -> list[int]:
+        """Return the state of the guest's CPU, word by word."""
+        record = self.record
+        return [*record.x[:32], *record.words[FIRST:BEHIND]]
+
+    def describe(self, host: int) -> tuple[str, int]:
+        """Return whose memory a host-physical address is, and its address there."""
+        guest = self.to_guest(host)
+        if guest is None:
+            return "monitor memory", host
+        return ("guest page table" if self.is_table(guest) else "guest memory"), guest
+
+    def is_table(self, guest: int) -> bool:
+        """Return whether the monitor knows a guest-physical address as one in a page table."""
+        return False
 
     def to_host(self, address: int) -> int | None:
         """Return the host-physical address of a guest-physical one in RAM."""
@@ -137,7 +169,7 @@ class VirtualCpuView(View):
 
     def __init__(self, mode: Any) -> None:
         super().__init__(mode)
-        self.record = mode.vcpu
+        self.record = self.counted = mode.vcpu
         self.memory = mode.vcpu.memory
         self._inverse = inverse(self.memory)
 
@@ -157,6 +189,10 @@ class VirtualCpuView(View):
         page = self._inverse.get(address // PAGE)
         return None if page is None else page * PAGE + address % PAGE
 
+    def is_table(self, guest: int) -> bool:
+        """Return whether the page is write-protected as a page table."""
+        return bool(self.mode.shadow.is_table(guest))
+
     def page_tables(self) -> dict[str, PageTables]:
         """Return the guest's tables, and the shadow of them that serves the present regime."""
         found = super().page_tables()
@@ -172,8 +208,11 @@ class VirtualCpuView(View):
 class ParaVirtView(VirtualCpuView):
     """A ported guest on direct paging (``paravirt``): its tables hold machine frames."""
 
+    word_names = (*REGISTERS, "pc", "priv", "satp", *SHARED)
+
     def __init__(self, mode: Any) -> None:
         View.__init__(self, mode)
+        self.counted = mode.vcpu.record
         self.memory = mode.domain.memory
         self._inverse = inverse(self.memory)
 
@@ -186,6 +225,17 @@ class ParaVirtView(VirtualCpuView):
     def privilege(self) -> int:
         """S for the kernel, U for user programs: the hardware is in U-mode for both."""
         return S if self.mode.vcpu.in_kernel else U
+
+    def words(self) -> list[int]:
+        """Return registers, virtual privilege, root table, and the words of the shared page."""
+        hart, shared = self.hart, self.mode.shared
+        words = [getattr(shared, name) for name in SHARED]
+        return [*hart.x[:32], hart.pc, self.privilege, hart.satp, *words]
+
+    def is_table(self, guest: int) -> bool:
+        """Return whether the frame's type is that of a page table."""
+        paging = self.mode.paging
+        return paging.use[paging.frame(guest - guest % PAGE) - paging.first] in LEVEL
 
     def csrs(self) -> dict[str, int]:
         """Return what the kernel has in place of CSRs: the words of the shared page, and satp."""
