@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 from typing import Any
 
@@ -15,9 +16,13 @@ from vlab.modes.compose import Guest
 from vlab.modes.setup import Setup
 
 A0, A7 = 10, 17
+ENTRY = RAM_BASE + 0x800
+"""Where `with_entry` puts the upcall handler."""
 RO = PTE_V | PTE_R | PTE_U | PTE_A
 RW = RO | PTE_W | PTE_D
-ECALL, LOOP, NOTHING = 0x73, 0x6F, 0x13
+ECALL, LOOP, NOTHING, ILLEGAL = 0x73, 0x6F, 0x13, 0xFFFF_FFFF
+PENDING, MASKED, CAUSE, EPC, TVAL, USER, WAS_MASKED, SAVED_A7 = range(-2048, -1984, 8)
+"""Words of the shared page, from x0."""
 MARK_1, MARK_2 = 0x00102013, 0x00202013
 (
     SET_ENTRY, IRET, MMU_UPDATE, MULTICALL, PIN_ROOT, UNPIN_ROOT, SWITCH, TLB_FLUSH, SET_TIMER,
@@ -54,6 +59,17 @@ def guest(
     """Return a machine with a paravirtual guest in it: `.mode`, `.machine`, `.run(limit)`."""
     setup = Setup("paravirt", code, disk, "", pages * PAGE, "python", "cycles", preset(), {})
     return Guest(replace(setup, **more))
+
+
+def with_entry(code: bytes, handler: bytes) -> bytes:
+    """Return an image: code that first registers the handler at `ENTRY`."""
+    code = hypercall(SET_ENTRY, ENTRY) + code
+    return code.ljust(ENTRY - RAM_BASE, b"\0") + handler
+
+
+def calls(*rows):
+    """Return the array of a multicall."""
+    return b"".join(struct.pack("<6Q", *(list(row) + [0] * 6)[:5], 77) for row in rows)
 
 
 class Driven:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import struct
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pv_guest import (
     BLOCK,
     CONSOLE,
@@ -26,15 +24,14 @@ from pv_guest import (
     TLB_FLUSH,
     UNPIN_ROOT,
     Driven,
+    calls,
     guest,
     hypercall,
     words,
 )
 
-from vlab.isa.fields import PTE_V
-from vlab.machine import GuestCrashed
 from vlab.memory import PAGE
-from vlab.vmm.direct import EBUSY, EFAULT, EINVAL, ENOSYS, EPERM, Refused, Use
+from vlab.vmm.direct import EBUSY, EFAULT, EINVAL, ENOSYS, EPERM, Use
 from vlab.vmm.shared_info import SHARED_INFO
 
 NOWHERE = (0, 1, 1 << 38, 1 << 63, 0xFFFF_FFFF_FFFF_EFF8)
@@ -43,11 +40,6 @@ NOWHERE = (0, 1, 1 << 38, 1 << 63, 0xFFFF_FFFF_FFFF_EFF8)
 @pytest.fixture
 def vm():
     return Driven()
-
-
-def calls(*rows):
-    """Return the array of a multicall."""
-    return b"".join(struct.pack("<6Q", *(list(row) + [0] * 6)[:5], 77) for row in rows)
 
 
 def results(vm, at, count):
@@ -254,72 +246,6 @@ def test_ring_page_cannot_become_a_table(vm):
     assert vm.call(SETUP_RING, 3, vm.page(2)) == -EINVAL
     assert vm.call(NOTIFY, 2) == -EINVAL
     vm.audit()
-
-
-# -- any hypercalls ---------------------------------------------------------------------------
-
-KERNEL = -1
-PLACES = st.one_of(
-    st.tuples(st.integers(KERNEL, 5), st.sampled_from([0, 8, 511 * 8, 2048, 4090])),
-    st.integers(0, (1 << 64) - 1),
-    st.sampled_from([SHARED_INFO, SHARED_INFO + 2048, (1 << 64) - 1]),
-)
-VALUES = st.one_of(PLACES, st.integers(0, 40))
-ENTRIES = st.tuples(st.integers(KERNEL, 5), st.sampled_from([0, PTE_V, PTE_V, RO, RW, RW, 0xFF]))
-CALLS = st.tuples(st.integers(0, 15), VALUES, VALUES)
-STEPS = st.one_of(
-    st.tuples(st.just("call"), st.integers(0, 15), VALUES, VALUES),
-    st.tuples(st.just("update"), st.lists(st.tuples(PLACES, ENTRIES), max_size=3)),
-    st.tuples(st.just("table"), st.integers(0, 5), st.integers(0, 1)),
-    st.tuples(st.just("multi"), st.lists(CALLS, max_size=4)),
-    st.tuples(st.just("store"), PLACES, st.one_of(VALUES, ENTRIES)),
-)
-
-
-def resolve(vm, value):
-    """Return the number that a strategy's value stands for."""
-    if not isinstance(value, tuple):
-        return value
-    n, more = value
-    base = vm.domain.kernel_root if n == KERNEL else vm.page(n)
-    return base + more
-
-
-def step(vm, action, *a):
-    if action == "call":
-        vm.call(a[0], resolve(vm, a[1]), resolve(vm, a[2]))
-    elif action == "table":
-        vm.protect(vm.page(a[0]))
-        vm.call(PIN_ROOT, vm.page(a[0]), a[1])
-    elif action == "update":
-        rows = ((resolve(vm, where), vm.entry(resolve(vm, (n, 0)), f)) for where, (n, f) in a[0])
-        vm.updates(*rows)
-    elif action == "multi":
-        rows = [(number, resolve(vm, x), resolve(vm, y)) for number, x, y in a[0]]
-        vm.memory.write(vm.page(14), calls(*rows))
-        vm.call(MULTICALL, vm.page(14), len(rows))
-    else:
-        value = a[1]
-        if isinstance(value, tuple) and value[1] in (0, PTE_V, RO, RW, 0xFF):
-            value = vm.entry(resolve(vm, (value[0], 0)), value[1])
-        data = resolve(vm, value).to_bytes(8, "little")
-        vm.mode.memory.write(vm.mode.spaces.kernel_root, resolve(vm, a[0]), data)
-
-
-@settings(max_examples=120, deadline=None)
-@given(st.lists(STEPS, min_size=5, max_size=30))
-def test_whatever_a_guest_asks_the_monitor_lives_and_the_tables_hold(steps):
-    """Any hypercalls, with any pointers into anything: an error, or a crash of the guest alone."""
-    vm = Driven(disk=bytes(8192))
-    for action in steps:
-        try:
-            step(vm, *action)
-        except Refused:
-            pass  # a store that would have been a page fault
-        except GuestCrashed:
-            vm.audit()
-            return
-        vm.audit()
 
 
 def test_frames_of_a_finished_address_space_are_free_again(vm):

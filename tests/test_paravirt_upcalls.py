@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pv_guest import (
-    BLOCK,
     DELIVER,
     ECALL,
+    ENTRY,
+    EPC,
+    ILLEGAL,
     IRET,
     LOOP,
     MARK_1,
     MARK_2,
-    MMU_UPDATE,
     NOTHING,
     RO,
     SET_ENTRY,
     SET_TIMER,
-    SETUP_RING,
     SHUTDOWN,
     SWITCH,
+    USER,
     Driven,
     guest,
     hypercall,
     li,
     sd,
+    with_entry,
     words,
 )
 
@@ -39,17 +37,8 @@ from vlab.vmm.shared_info import BLOCK as BLOCK_EVENT
 from vlab.vmm.shared_info import CONSOLE as CONSOLE_EVENT
 from vlab.vmm.shared_info import TIMER
 
-PENDING, MASKED, CAUSE, EPC, TVAL, USER, WAS_MASKED, SAVED_A7 = range(-2048, -1984, 8)
-ENTRY = RAM_BASE + 0x800
 USER_VA = 0x1_0000_0000
-ILLEGAL = 0xFFFF_FFFF
 INTERRUPT = 1 << 63
-
-
-def with_entry(code: bytes, handler: bytes) -> bytes:
-    """Return an image: code that first registers the handler at `ENTRY`."""
-    code = hypercall(SET_ENTRY, ENTRY) + code
-    return code.ljust(ENTRY - RAM_BASE, b"\0") + handler
 
 
 def user_guest(program: bytes, handler: bytes = words(LOOP)) -> Driven:
@@ -271,45 +260,6 @@ def test_handlers_can_be_overridden():
 
     guest(hypercall(DELIVER) + hypercall(SHUTDOWN, 0), monitor=Nosy).run(100)
     assert seen == [DELIVER, SHUTDOWN]
-
-
-# -- guests that make no sense -------------------------------------------------------------------
-
-SOME = st.sampled_from(
-    [
-        *(words(i) for i in (NOTHING, ECALL, ILLEGAL, LOOP, 0x0000_3003, 0x1050_0073, 0x1200_0073)),
-        *(hypercall(n) for n in (IRET, BLOCK, DELIVER)),
-        *(li(5, n) + sd(5, USER) for n in (0, 1)),
-        *(li(5, a) + sd(5, EPC) for a in (RAM_BASE, ENTRY, RAM_BASE + 8 * PAGE)),
-        *(li(5, n) + sd(5, MASKED) for n in (0, 1)),
-        li(5, -1 & (1 << 64) - 1) + sd(5, PENDING),
-        hypercall(SETUP_RING, 1, RAM_BASE + 20 * PAGE),
-        hypercall(MMU_UPDATE, RAM_BASE, 3),
-        hypercall(SET_TIMER, 0),
-    ]
-)
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(SOME | st.binary(min_size=4, max_size=4), max_size=12), st.lists(SOME, max_size=6))
-def test_whatever_a_guest_executes_its_run_ends(code, handler):
-    """Finished, crashed, or at the limit: never an exception, never a hang, never a bad table."""
-    body = b"".join(code)[: ENTRY - RAM_BASE - 200]
-    machine = guest(with_entry(body, b"".join(handler) + words(LOOP)), disk=bytes(4096))
-    ended = machine.run(2000)
-    assert ended.outcome in ("finished", "crashed", "limit")
-    vm = Driven.__new__(Driven)
-    vm.mode, vm.domain = machine.mode, machine.mode.domain
-    vm.paging = vm.domain.paging
-    vm.audit()
-
-
-def test_random_instructions_end_in_a_crash_or_at_the_limit():
-    """Whole pages of random words, on the interpreter."""
-    for seed in range(5):
-        code = with_entry(b"", b"") + random.Random(seed).randbytes(8 * PAGE)
-        ended = guest(code, engine="interpreter").run(20_000)
-        assert ended.outcome in ("crashed", "limit")
 
 
 def test_engines_agree():
