@@ -138,3 +138,9 @@ def test_paravirtual_disks_need_one_doorbell_a_request() -> None:
         few, many = (run(workload, "paravirt", n=n).counters for n in (8, 24))
         assert many.hypercalls_by_name["notify"] - few.hypercalls_by_name["notify"] == 16
         assert many.ring_requests - few.ring_requests == 16
+
+
+def test_nobody_sleeps_through_an_interrupt_that_is_pending() -> None:
+    """A disk that finishes while the guest goes to sleep wakes it at once, not at the next tick."""
+    result = run("diskpio", "fullvirt", n=40, chunk=8, write=1)
+    assert result.counters.idle_cycles == 0

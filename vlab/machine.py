@@ -16,6 +16,7 @@ from vlab.clock import FREQUENCY
 from vlab.costs import Costs, Rates
 from vlab.counters import Counters
 from vlab.exits import ExitReason
+from vlab.isa.csr import pending
 from vlab.isa.execute import complete_load, complete_store, raise_trap
 from vlab.isa.fields import Cause
 from vlab.state import Hart
@@ -164,9 +165,12 @@ class Machine:
         self.board.bus.advance(self.clock.now)
 
     def sleep(self) -> None:
-        """Let time pass until the next deadline (the hart waits for an interrupt)."""
+        """Let time pass until the next deadline (the hart waits for an interrupt).
+
+        None passes if the clock, brought up to date, has made an interrupt pending already.
+        """
         self.advance()
-        if self.feed():
+        if self.feed() or pending(self.guest) & self.guest.mie:
             return
         deadline = self.board.bus.deadline()
         if deadline is None:
