@@ -144,3 +144,11 @@ def test_nobody_sleeps_through_an_interrupt_that_is_pending() -> None:
     """A disk that finishes while the guest goes to sleep wakes it at once, not at the next tick."""
     result = run("diskpio", "fullvirt", n=40, chunk=8, write=1)
     assert result.counters.idle_cycles == 0
+
+
+@pytest.mark.parametrize("asid_bits", [0, 1, 2])
+@pytest.mark.parametrize("mode", EXECUTING)
+def test_few_address_space_tags_suffice(mode: str, asid_bits: int) -> None:
+    """With no tags in the TLB, or fewer than address spaces, everything prints the same."""
+    result = run("forktree", mode, depth=2, set={"asid_bits": asid_bits})
+    assert result.console == run("forktree", mode, depth=2).console

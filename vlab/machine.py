@@ -19,6 +19,7 @@ from vlab.exits import ExitReason
 from vlab.isa.csr import pending
 from vlab.isa.execute import complete_load, complete_store, raise_trap
 from vlab.isa.fields import Cause
+from vlab.memory import Memory
 from vlab.state import Hart
 
 SLICE = 1_000_000
@@ -103,6 +104,7 @@ class Machine:
         self.charged = 0
         self.slept = 0
         self.guest = hart
+        self.guest_memory: Memory = board.memory
         self.console: Any = None
         self.timer: Any = None
         self.tohost: int | None = None
@@ -203,7 +205,7 @@ class Machine:
     def finished(self) -> int | None:
         """Return the guest's exit code if it has ended: finisher, or HTIF's ``tohost``."""
         if self.tohost is not None:
-            value = self.board.memory.load(self.tohost, 8)
+            value = self.guest_memory.load(self.tohost, 8)
             if value & 1:
                 return value >> 1
         return self.board.exit_code

@@ -137,6 +137,7 @@ def build(guest: Any) -> ParaVirt:
     """Build the host, the guest in it, and its monitor (`vlab.modes.compose.Guest`)."""
     physical, pool, memory, hart = guest.host()
     machine = guest.machine_of(hart, physical, lines_of(hart))
+    machine.guest_memory = memory
     deprivilege(hart)
     domain = build_domain(memory, pool, guest.image, guest.bootargs)
     return (guest.setup.monitor or ParaVirt)(machine, domain)

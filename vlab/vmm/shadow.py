@@ -40,6 +40,8 @@ FLOOD = 3
 Linux KVM's ``detect_write_flooding``)."""
 
 BARE = "bare"
+UNTAGGED = 0
+"""Tag of a space that must be given a new one before it is used again."""
 
 
 @dataclass(eq=False)
@@ -132,6 +134,8 @@ class ShadowPaging:
             found = self.spaces[key] = Space(key, self._table(), self._asid())
             if root is not None:
                 self._protect(root, (root, 2, 0))
+        elif found.asid == UNTAGGED and self.asids > 1:
+            found.asid = self._asid()
         return found
 
     def satp(self, space: Space) -> int:
@@ -139,11 +143,13 @@ class ShadowPaging:
         return SATP_SV39 | space.asid << 44 | space.root >> 12
 
     def _asid(self) -> int:
-        if self.asids <= 1:
-            return 0
+        if self.asids == 1:
+            return UNTAGGED
         self.next_asid += 1
         if self.next_asid == self.asids:
             self.next_asid = 1
+            for space in self.spaces.values():
+                space.asid = UNTAGGED
             self.flush(None, 0)
         return self.next_asid
 

@@ -47,6 +47,8 @@ class VirtualCpuMonitor(Monitor):
                 self.machine.count("shadow_switches")
             self.space = space
             self.machine.engine.write_satp(hart, self.shadow.satp(space))
+            if self.shadow.asids == 1:  # no tags: nothing of the other space may stay
+                self.shadow.flush(None, 0)
         # `time` alone is read without a trap: `cycle` and `instret` must count what is emulated.
         hart.scounteren = 2 & (vcpu.scounteren if vcpu.priv == U else MASK64)
         hart.pc = vcpu.pc
