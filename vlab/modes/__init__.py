@@ -53,6 +53,12 @@ def run_guest(
         console=console,
         monitor=monitor,
     )
+    if mode == "simulate":
+        from vlab.modes.compose import split_options
+        from vlab.modes.simulate import Simulation
+
+        hardware, _ = split_options(options)
+        return Simulation(setup, of or "native", hardware).ended()
     return Guest(setup).run(max_instructions, progress)
 
 

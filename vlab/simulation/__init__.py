@@ -1,0 +1,1 @@
+"""The simulation model: behaviours, a TLB model, and constants from recorded runs."""
