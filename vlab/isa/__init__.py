@@ -3,4 +3,6 @@
 Importing the extensions' files fills the table.
 """
 
-from vlab.isa import rv64a, rv64i, rv64m, system  # noqa: F401
+from vlab.isa import rv64a, rv64i, rv64m, system, table  # noqa: F401
+
+table.STANDARD.update(table.BY_NAME)

@@ -9,7 +9,7 @@ import numpy as np
 
 from vlab.isa.bits import sext
 from vlab.isa.rvc import expand
-from vlab.isa.table import FORMATS, INSTRUCTIONS, Instruction
+from vlab.isa.table import FORMATS, INSTRUCTIONS, ON_CHANGE, Instruction
 
 NONE_F, I_F, S_F, B_F, U_F, J_F, SHAMT6_F, SHAMT5_F, CSR_F = range(len(FORMATS))
 
@@ -79,6 +79,9 @@ def decode(bits: int) -> Decoded | None:
             imm = immediate(bits, FORMATS.index(row.format))
             return Decoded(row, bits >> 7 & 31, bits >> 15 & 31, bits >> 20 & 31, imm, length)
     return None
+
+
+ON_CHANGE += [buckets.cache_clear, decode.cache_clear]
 
 
 def decoder_tables() -> tuple[np.ndarray, np.ndarray]:

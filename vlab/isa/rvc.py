@@ -80,7 +80,7 @@ def _bit_numbers(spec: str) -> list[int]:
     return numbers
 
 
-class _Form:
+class Form:
     """A compressed form, its pattern parsed once."""
 
     def __init__(self, row: Compressed) -> None:
@@ -162,13 +162,14 @@ _FORMATS: dict[str, Callable[[Any], Any]] = {
 
 
 @cache
-def _forms() -> tuple[_Form, ...]:
-    return tuple(_Form(row) for row in COMPRESSED)
+def forms() -> tuple[Form, ...]:
+    """Return the parsed forms, in the order of `COMPRESSED`."""
+    return tuple(Form(row) for row in COMPRESSED)
 
 
 def expand(bits: int) -> int | None:
     """Return the 32-bit instruction that a compressed one stands for; None if it is illegal."""
-    for form in _forms():
+    for form in forms():
         if form.matches(bits):
             return int(form.expanded(bits))
     return None
@@ -180,7 +181,7 @@ def expansion_table() -> np.ndarray:
     bits = np.arange(65536, dtype=np.int64)
     table = np.zeros(65536, dtype=np.uint32)
     todo = bits & 3 != 3
-    for form in _forms():
+    for form in forms():
         chosen = todo & form.matches(bits)
         table[chosen] = form.expanded(bits[chosen])
         todo &= ~chosen
