@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -152,3 +153,13 @@ def test_few_address_space_tags_suffice(mode: str, asid_bits: int) -> None:
     """With no tags in the TLB, or fewer than address spaces, everything prints the same."""
     result = run("forktree", mode, depth=2, set={"asid_bits": asid_bits})
     assert result.console == run("forktree", mode, depth=2).console
+
+
+@pytest.mark.parametrize("mode", ["native", "emulate", "fullvirt"])
+def test_a_guest_that_only_traps_has_crashed(mode: str, tmp_path: Path) -> None:
+    """A trap vector that traps retires nothing: the run ends, with a result that says so."""
+    image = tmp_path / "nowhere.bin"
+    image.write_bytes(b"\xff" * 4096)
+    result = vlab.boot(image, mode=mode)
+    assert result.outcome == "crashed"
+    assert "endless trap" in result.crash

@@ -22,6 +22,9 @@ from vlab.isa.fields import Cause
 from vlab.memory import Memory
 from vlab.state import Hart
 
+STUCK = 50_000
+"""Traps in a row, with no instruction retired, after which a guest has crashed."""
+
 SLICE = 1_000_000
 """Instructions that an engine runs at most before the machine looks up (interrupts, progress)."""
 
@@ -102,6 +105,7 @@ class Machine:
         self.rates = Rates(costs, technique)
         self.instruction_cost = self.rates["retired_user"] + self.rates["retired"]
         self.charged = 0
+        self.seen = self.stuck = 0
         self.slept = 0
         self.guest = hart
         self.guest_memory: Memory = board.memory
@@ -232,6 +236,15 @@ class Machine:
         elif value == 2 and self.region.begin is not None:
             self.region.end = counters
 
+    def watch(self, steps: int) -> None:
+        """Take note of so many traps or instructions; end a guest that only traps."""
+        if self.guest_instructions != self.seen:
+            self.seen, self.stuck = self.guest_instructions, 0
+            return
+        self.stuck += steps
+        if self.stuck > STUCK:
+            raise GuestCrashed(f"an endless trap: nothing retires at {self.guest.pc:#x}")
+
     def run(
         self,
         mode: Any,
@@ -257,10 +270,12 @@ class Machine:
                 if progress is not None:
                     progress(self.guest_instructions)
                 mode.enter()
-                reason = self.engine.run(self.hart, self.budget(left))
+                budget = self.budget(left)
+                reason = self.engine.run(self.hart, budget)
                 if reason == ExitReason.BUDGET:
                     self.feed()
                 mode.handle(reason)
+                self.watch(budget if reason == ExitReason.BUDGET else 1)
         except GuestCrashed as crash:
             result.outcome, result.crash = "crashed", str(crash)
         except KeyboardInterrupt:
