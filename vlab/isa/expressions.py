@@ -7,15 +7,22 @@ operators"): first ``* / % << >>``, then ``| & ^``, then ``+ -``. ``>>`` fills w
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from vlab.errors import VlabError
+from vlab.errors import VlabError, unknown
 from vlab.isa.bits import MASK64, quotient, remainder, signed
 
 
 class AssemblyError(VlabError):
     """Source text that is not assembly language, or that cannot be encoded."""
+
+
+def no_such(kind: str, name: str, choices: Iterable[str], otherwise: str) -> AssemblyError:
+    """Return the error for an unknown name: with the nearest one, or with ``otherwise``."""
+    message = unknown(kind, name, choices)
+    hint = message if "did you mean" in message else f"unknown {kind} {name!r}: {otherwise}"
+    return AssemblyError(hint)
 
 
 class Scope(Protocol):
