@@ -112,6 +112,9 @@ def field_width(token: str) -> int:
     ranges = re.fullmatch(r"imm\[([\d:|]+)\]", token)
     if ranges is None:
         raise InstructionError(f"pattern: {token!r} is neither bits nor a field")
+    if token not in PLACES:
+        known = ", ".join(name for name in PLACES if name.startswith("imm"))
+        raise InstructionError(f"pattern: no such immediate as {token}: there are {known}")
     width = 0
     for part in ranges[1].split("|"):
         high, _, low = part.partition(":")
@@ -123,17 +126,18 @@ def parse_pattern(pattern: str) -> tuple[int, int]:
     """Return the mask and match of a 32-bit pattern."""
     mask = match = 0
     place = 32
+    used = sum(field_width(token) for token in pattern.split())
+    if used != place:
+        raise InstructionError(f"pattern {pattern!r} has {used} bits: it must have 32")
     for token in pattern.split():
         width = field_width(token)
         place -= width
         fixed = set(token) <= {"0", "1"}
         mask = mask << width | ((1 << width) - 1 if fixed else 0)
         match = match << width | (int(token, 2) if fixed else 0)
-        if not fixed and PLACES.get(token) != place:
-            right = f"its lowest bit is bit {PLACES[token]}" if token in PLACES else "no such field"
+        if not fixed and PLACES[token] != place:
+            right = f"every instruction has it at bit {PLACES[token]}"
             raise InstructionError(f"pattern {pattern!r}: {token} at bit {place}: {right}")
-    if place:
-        raise InstructionError(f"pattern {pattern!r} has {32 - place} bits: it must have 32")
     if mask & match & 3 != 3:
         raise InstructionError(f"pattern {pattern!r}: an instruction of 32 bits ends in 11")
     return mask, match
