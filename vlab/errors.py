@@ -46,6 +46,10 @@ class OutputError(VlabError):
     """A result cannot be written where it was asked for."""
 
 
+class SnapshotError(VlabError):
+    """A saved state cannot be restored: damaged, or of another machine."""
+
+
 class GuestCrash(VlabError):
     """The guest did something from which it cannot continue; the machine stays inspectable."""
 

@@ -15,17 +15,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from vlab.costs import Cycles, price
-from vlab.counters import EXIT_REASONS, Counters
+from vlab.counters import EXIT_REASONS
 from vlab.errors import MachineError, unknown
-from vlab.experiments.result import Result
-from vlab.experiments.running import from_outcome
+from vlab.experiments.session_history import History
 from vlab.experiments.session_looking import Looking
 from vlab.experiments.session_loop import Keyboard, Loop
+from vlab.experiments.session_saving import open_saved, save_session
 from vlab.experiments.session_signals import StopButton
 from vlab.experiments.session_symbols import symbols_of
 from vlab.experiments.session_views import view_of
-from vlab.machine import Outcome
 from vlab.modes.compose import Guest
 from vlab.modes.setup import Setup
 
@@ -100,6 +98,7 @@ class Session(Looking):
         self.breakpoints: set[int] = set()
         self.stopped = Stop("step")
         self.wall_s = 0.0
+        self.history = History(self)
 
     def __repr__(self) -> str:
         where = self.symbol() or f"{self.pc:#x}"
@@ -173,13 +172,58 @@ class Session(Looking):
         wanted = {"syscall"} if syscall else set()
         return self._go("exit", wanted=wanted, halts=halts, mark=mark, idle=idle)
 
+    def back(self, n: int = 1) -> Stop:
+        """Step backwards: undo the last ``n`` steps."""
+        check_count("back", n)
+        return self.goto(self.steps - n)
+
+    def goto(self, steps: int) -> Stop:
+        """Go to where so many `steps` had been done, back or forth.
+
+        Where the session had stopped there before, it is exactly as it was; what was typed
+        later is forgotten. The beginning is as far back as it goes.
+        """
+        if steps > self.steps:
+            return self.step(steps - self.steps)
+        with self.button:
+            self.history.go_to(steps)
+        self.button.pressed = False
+        self.stopped = Stop("step", "", self.pc)
+        return self.stopped
+
+    def snapshot(self) -> bytes:
+        """Return the whole state as bytes, for `restore`, in this process or another."""
+        return save_session(self)
+
+    @classmethod
+    def restore(
+        cls,
+        data: bytes,
+        *,
+        monitor: type | None = None,
+        progress: Callable[[int], None] | None = None,
+        output: Callable[[bytes], None] | None = None,
+    ) -> Session:
+        """Return a session that goes on where another one was saved, bit for bit.
+
+        Parameters
+        ----------
+        data
+            What `snapshot` returned. Bytes from anywhere are safe: they fit or are refused.
+        monitor
+            The monitor of one's own under which it was saved: code is never part of a snapshot.
+        """
+        return open_saved(cls, data, monitor, progress, output)
+
     def interrupt(self) -> None:
         """Stop the run that is under way in another thread, or the next one at once."""
         self.button.pressed = True
 
     def type(self, text: str) -> None:
         """Type on the guest's console; it is read when the guest next runs."""
-        self.keyboard.pending += text.encode()
+        data = text.encode()
+        self.keyboard.pending += data
+        self.history.note_typed(data)
 
     def _addresses(self) -> frozenset[int]:
         return frozenset(self.breakpoints)
@@ -235,7 +279,9 @@ class Session(Looking):
             self.button.pressed = False
             loop.halts, loop.tracing = frozenset(), own_tracing
             self.view.synchronize(loop.left is not None)
-            self.wall_s += time.perf_counter() - begin
+            seconds = time.perf_counter() - begin
+            self.wall_s += seconds
+            self.history.note_stop(seconds)
             if self.progress is not None:
                 self.progress(self.instructions)
         if loop.outcome is not None:
@@ -244,48 +290,6 @@ class Session(Looking):
             detail = loop.outcome.crash or ("" if code is None else f"exit {code}")
         self.stopped = Stop(reason, detail, self.pc)
         return self.stopped
-
-    # -- results ------------------------------------------------------------------
-
-    @property
-    def instructions(self) -> int:
-        """Guest instructions retired so far."""
-        return int(self.machine.guest_instructions)
-
-    @property
-    def steps(self) -> int:
-        """Steps so far: instructions, and traps and firmware calls taken in place of one."""
-        return self.loop.steps
-
-    @property
-    def counters(self) -> Counters:
-        """Everything counted so far, boot included."""
-        counted: Counters = self.mode.counters()
-        return counted
-
-    @property
-    def cycles(self) -> Cycles:
-        """Modelled cycles so far, by category."""
-        return price(self.counters, self.setup.costs, self.setup.mode)
-
-    @property
-    def console(self) -> str:
-        """What the guest has printed so far."""
-        return self.guest.output.decode("utf-8", "replace")
-
-    def result(self) -> Result:
-        """Return what `vlab.run` would: of the whole run if it is over, else so far."""
-        ended = self.guest.ended(self.loop.outcome or Outcome("interrupted"))
-        label = self.label
-        return from_outcome(
-            ended,
-            label["workload"],
-            self.setup.mode,
-            None,
-            label["params"],
-            label["settings"],
-            self.wall_s,
-        )
 
 
 def check_count(what: str, n: int) -> None:

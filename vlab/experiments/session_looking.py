@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from vlab.costs import Cycles, price
+from vlab.counters import Counters
 from vlab.errors import MachineError
+from vlab.experiments.result import Result
+from vlab.experiments.running import from_outcome
 from vlab.experiments.session_views import PRIVILEGES, REGISTERS
 from vlab.experiments.session_walks import Walk, access_of, flags_of
 from vlab.isa.fields import PTE_G, Cause
 from vlab.isa.mmu import NONE, leaf_address, tlb_find
+from vlab.machine import Outcome
 from vlab.memory import PAGE, MemoryRangeError
 
 if TYPE_CHECKING:
+    from vlab.experiments.session_loop import Loop
     from vlab.experiments.session_symbols import Symbols
     from vlab.experiments.session_views import View
     from vlab.machine import Machine
+    from vlab.modes.compose import Guest
+    from vlab.modes.setup import Setup
 
 
 class Line(NamedTuple):
@@ -48,6 +56,11 @@ class Looking:
     view: View
     symbols: Symbols
     machine: Machine
+    guest: Guest
+    loop: Loop
+    setup: Setup
+    label: dict[str, Any]
+    wall_s: float
 
     @property
     def pc(self) -> int:
@@ -187,6 +200,48 @@ class Looking:
                     )
                 )
         return entries
+
+    # -- results ------------------------------------------------------------------
+
+    @property
+    def instructions(self) -> int:
+        """Guest instructions retired so far."""
+        return int(self.machine.guest_instructions)
+
+    @property
+    def steps(self) -> int:
+        """Steps so far: instructions, and traps and firmware calls taken in place of one."""
+        return self.loop.steps
+
+    @property
+    def counters(self) -> Counters:
+        """Everything counted so far, boot included."""
+        counted: Counters = self.guest.mode.counters()
+        return counted
+
+    @property
+    def cycles(self) -> Cycles:
+        """Modelled cycles so far, by category."""
+        return price(self.counters, self.setup.costs, self.setup.mode)
+
+    @property
+    def console(self) -> str:
+        """What the guest has printed so far."""
+        return self.guest.output.decode("utf-8", "replace")
+
+    def result(self) -> Result:
+        """Return what `vlab.run` would: of the whole run if it is over, else so far."""
+        ended = self.guest.ended(self.loop.outcome or Outcome("interrupted"))
+        label = self.label
+        return from_outcome(
+            ended,
+            label["workload"],
+            self.setup.mode,
+            None,
+            label["params"],
+            label["settings"],
+            self.wall_s,
+        )
 
 
 def instruction_text(bits: int, address: int) -> str:
