@@ -67,19 +67,27 @@ def pmp_allows(hart: Hart, address: int, width: int, access: int, priv: int) -> 
     return priv == M
 
 
+def cuts(page: int, address: int) -> bool:
+    """Return whether a boundary lies inside the 4 KiB page, not at its edge."""
+    return address > page and address < page + 4096
+
+
 def pmp_page_uniform(hart: Hart, page: int) -> bool:
     """Return whether no PMP boundary cuts the 4 KiB page, so that one check serves all of it."""
     entry = 0
     while entry < hart.pmp_count:
         mode = pmp_config(hart, entry) & PMP_MODE
-        if mode == PMP_NA4:
-            return False
+        address = hart.pmpaddr[entry] << 2 & MASK64
         if mode == PMP_TOR:
-            if hart.pmpaddr[entry] & 0x3FF != 0:
+            if cuts(page, address):
                 return False
-            if entry > 0 and hart.pmpaddr[entry - 1] & 0x3FF != 0:
+            if entry > 0 and cuts(page, hart.pmpaddr[entry - 1] << 2 & MASK64):
                 return False
-        if mode > PMP_NA4 and hart.pmpaddr[entry] & 0x1FF != 0x1FF:
+        if mode == PMP_NA4 and address >= page and address < page + 4096:
+            return False
+        # A NAPOT region of a page or more is aligned to pages.
+        small = mode > PMP_NA4 and hart.pmpaddr[entry] & 0x1FF != 0x1FF
+        if small and address >= page and address < page + 4096:
             return False
         entry = entry + 1
     return True
