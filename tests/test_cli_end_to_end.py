@@ -59,7 +59,9 @@ def test_control_c_ends_a_run_within_a_second(mode: str, tmp_path: Path) -> None
         "m.run_guest = tell\n"
         "sys.exit(c.main(sys.argv[1:]))"
     )
-    arguments = ["run", "compute", "--mode", mode, "--param", "n=1000000", "--json", str(report)]
+    arguments = ["run", "memwalk", "--mode", mode, "--param", "pages=4096"]
+    arguments += ["--param", "rounds=100000", "--max-instructions", str(10**12)]
+    arguments += ["--json", str(report)]
     process = subprocess.Popen(
         [sys.executable, "-c", code, *arguments],
         env=ENVIRONMENT,
