@@ -77,6 +77,7 @@ def assemble(
         assembler.walk(final=False)
         if assembler.layout() == before:
             break
+    before = assembler.layout()
     assembler.walk(final=True)
     if assembler.layout() != before:
         raise AssemblyError("the labels do not settle: some li depends on its own length")
@@ -223,9 +224,9 @@ class _Assembler:
         name = directives.ALIASES.get(name, name)
         code = b""
         if name in directives.WIDTHS:
-            width = directives.WIDTHS[name]
-            unknown = bytes(width * len(operands))
-            code = directives.data(name, operands, self.names) if self.final else unknown
+            for operand in operands:
+                unknown = bytes(directives.WIDTHS[name])
+                self.emit(directives.datum(name, operand, self.names) if self.final else unknown)
         elif name in (".ascii", ".asciz"):
             code = directives.text(operands, b"" if name == ".ascii" else b"\0")
         elif name in (".p2align", ".balign"):

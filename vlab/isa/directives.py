@@ -23,15 +23,10 @@ LIMIT = 64 << 20
 NOP, C_NOP = b"\x13\0\0\0", b"\x01\0"
 
 
-def data(name: str, operands: list[str], scope: Scope) -> bytes:
-    """Return the numbers of ``.byte`` and its kin."""
+def datum(name: str, operand: str, scope: Scope) -> bytes:
+    """Return a number of ``.byte`` or its kin; it can be signed or unsigned."""
     width = WIDTHS[name]
-    return b"".join(number(evaluate(text, scope), width, name) for text in operands)
-
-
-def number(value: int, width: int, name: str) -> bytes:
-    """Return a number as bytes, signed or unsigned."""
-    bits = 8 * width
+    value, bits = evaluate(operand, scope), 8 * width
     if not -(1 << (bits - 1)) <= value < 1 << bits:
         raise AssemblyError(
             f"{value} does not fit {name}: from {-(1 << (bits - 1))} to {(1 << bits) - 1}"

@@ -177,6 +177,10 @@ def _fits(kind: str, text: str) -> bool:
 
 def _choose(name: str, texts: list[str]) -> Spelling:
     known = spellings(name)
+    counts = [str(count) for other, count in EXPANSIONS if other == name]
+    if counts:
+        takes = " or ".join(counts)
+        raise AssemblyError(f"{name} with {len(texts)} operands: it takes {takes}")
     if not known:
         raise unknown_instruction(name)
     possible = [s for s in known if len(s.operands) == len(texts)]
@@ -193,7 +197,9 @@ def usage(name: str, kinds: tuple[str, ...]) -> str:
 
 
 def _encode_compressed(name: str, texts: list[str], pc: int, scope: Scope) -> int:
-    if name in ("c.nop", "c.unimp") and not texts:
+    if name in ("c.nop", "c.unimp"):
+        if texts:
+            raise AssemblyError(f"{name} with {len(texts)} operands: write {name}")
         return 1 if name == "c.nop" else 0
     form = compressed(name)
     if form is None:

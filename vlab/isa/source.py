@@ -15,6 +15,9 @@ _PIECE = re.compile(
 _BLOCK = re.compile(
     r"""/\*.*?\*/|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])'|(?:\#|//)[^\n]*""", re.DOTALL
 )
+_LINE_END = "\v"
+"""Stands for the end of a line within a comment, which does not end a statement."""
+
 _LABEL = re.compile(r"\s*([A-Za-z_.$][\w.$]*|\d+)\s*:")
 
 
@@ -30,8 +33,6 @@ class Statement(NamedTuple):
     label, name : str
         The label; or the mnemonic or directive, in lower case.
     operands : list of str
-    rest : str
-        The operands as one text.
     after_semicolon : bool
         Whether it follows another statement in the same line.
     """
@@ -41,7 +42,6 @@ class Statement(NamedTuple):
     label: str
     name: str
     operands: list[str]
-    rest: str
     after_semicolon: bool
 
 
@@ -51,19 +51,18 @@ def statements(source: str) -> list[Statement]:
     Comments begin with ``#`` or ``//``, or are enclosed in ``/* */``; ``;`` separates
     statements, as in GNU's assembler for RISC-V.
     """
-    source = _BLOCK.sub(_blank, source)
-    found = []
-    for number, line in enumerate(source.split("\n"), 1):
+    originals = source.split("\n")
+    found, number = [], 1
+    for line in _BLOCK.sub(_blank, source).split("\n"):
+        text = originals[number - 1].strip()
         for position, piece in enumerate(_pieces(line)):
             while label := _LABEL.match(piece):
-                found.append(Statement(number, line.strip(), label[1], "", [], "", position > 0))
+                found.append(Statement(number, text, label[1], "", [], position > 0))
                 piece = piece[label.end() :]
-            name, _, rest = piece.strip().replace("\t", " ", 1).partition(" ")
+            name, _, rest = re.sub(r"\s+", " ", piece.strip(), count=1).partition(" ")
             if name:
-                operands, rest = split(rest), rest.strip()
-                found.append(
-                    Statement(number, line.strip(), "", name.lower(), operands, rest, position > 0)
-                )
+                found.append(Statement(number, text, "", name.lower(), split(rest), position > 0))
+        number += 1 + line.count(_LINE_END)
     return found
 
 
@@ -96,6 +95,6 @@ def _pieces(line: str) -> list[str]:
 
 
 def _blank(match: re.Match[str]) -> str:
-    """Return a block comment's line ends, so that line numbers stay; other text as it is."""
+    """Return a block comment as blanks that can be counted as lines; other text as it is."""
     text = match[0]
-    return " " + "\n" * text.count("\n") if text.startswith("/*") else text
+    return " " + _LINE_END * text.count("\n") if text.startswith("/*") else text
