@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -311,3 +312,16 @@ def test_what_cannot_be_asked_is_refused() -> None:
     ):
         with pytest.raises(MachineError):
             ask()
+
+
+def test_instructions_are_shown_in_assembly_language() -> None:
+    """The lines around the ``pc`` follow one another without a gap, the present one marked."""
+    session = vlab.session("hello", "fullvirt")
+    session.until(symbol="page_fault")
+    session.step(6)
+    lines = session.disassemble(before=4, after=6)
+    assert [line.current for line in lines] == [False] * 4 + [True] + [False] * 6
+    for line, after in pairwise(lines):
+        assert after.address - line.address == (4 if line.bits & 3 == 3 else 2)
+    assert lines[0].symbol.startswith("page_fault")
+    assert "sp" in lines[0].text

@@ -9,10 +9,11 @@ from vlab.counters import Counters
 from vlab.errors import MachineError
 from vlab.experiments.result import Result
 from vlab.experiments.running import from_outcome
-from vlab.experiments.session_views import PRIVILEGES, REGISTERS
+from vlab.experiments.session_views import PRIVILEGES
 from vlab.experiments.session_walks import Walk, access_of, flags_of
 from vlab.isa.fields import PTE_G, Cause
 from vlab.isa.mmu import NONE, leaf_address, tlb_find
+from vlab.isa.names import ABI
 from vlab.machine import Outcome
 from vlab.memory import PAGE, MemoryRangeError
 
@@ -80,7 +81,7 @@ class Looking:
     @property
     def registers(self) -> dict[str, int]:
         """The integer registers by their ABI names."""
-        return dict(zip(REGISTERS, self.view.record.x, strict=False))
+        return dict(zip(ABI, self.view.record.x, strict=False))
 
     @property
     def csrs(self) -> dict[str, int]:
@@ -246,10 +247,9 @@ class Looking:
 
 def instruction_text(bits: int, address: int) -> str:
     """Return an instruction in assembly language."""
-    from vlab.isa.decode import decode
+    from vlab.isa.disassembler import disassemble
 
-    decoded = decode(bits)
-    return f".insn {bits:#x}" if decoded is None else decoded.row.name
+    return disassemble(bits, address)
 
 
 def cause_name(cause: int) -> str:

@@ -14,17 +14,11 @@ from vlab.experiments.session_walks import PageTables
 from vlab.isa.counting import settle
 from vlab.isa.csr import csr_read
 from vlab.isa.fields import SATP_PPN, Csr, S, U
+from vlab.isa.names import ABI
 from vlab.memory import PAGE, GuestMemory, MemoryRangeError, PhysicalMemory
 from vlab.state import LAYOUT, Hart
 from vlab.vmm.direct import LEVEL
 from vlab.vmm.shadow import BARE, regime_of
-
-REGISTERS = (
-    "zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1", "a0", "a1", "a2", "a3", "a4",
-    "a5", "a6", "a7", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "t3", "t4",
-    "t5", "t6",
-)  # fmt: skip
-"""ABI names of x0 to x31 (RISC-V calling convention, table 18.2)."""
 
 S_CSRS = (
     "sstatus", "sie", "stvec", "scounteren", "senvcfg", "sscratch", "sepc", "scause", "stval",
@@ -74,7 +68,7 @@ class View:
         Names of what `words` returns.
     """
 
-    word_names: tuple[str, ...] = (*REGISTERS, *CPU_WORDS)
+    word_names: tuple[str, ...] = (*ABI, *CPU_WORDS)
 
     def __init__(self, mode: Any) -> None:
         self.mode, self.machine, self.hart = mode, mode.machine, mode.hart
@@ -208,7 +202,7 @@ class VirtualCpuView(View):
 class ParaVirtView(VirtualCpuView):
     """A ported guest on direct paging (``paravirt``): its tables hold machine frames."""
 
-    word_names = (*REGISTERS, "pc", "priv", "satp", *SHARED)
+    word_names = (*ABI, "pc", "priv", "satp", *SHARED)
 
     def __init__(self, mode: Any) -> None:
         View.__init__(self, mode)
