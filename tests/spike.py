@@ -1,4 +1,4 @@
-"""Spike, the RISC-V reference simulator, as an oracle: what it retires, instruction by instruction."""
+"""Spike, the RISC-V reference simulator, as an oracle: what it retires, one by one."""
 
 from __future__ import annotations
 
