@@ -13,7 +13,8 @@ import random
 from dataclasses import dataclass
 
 from handlers import BOOT_TABLES, STARTS, constant, instruction, m_handler, s_handler
-from snippets import CONFIGS, ENTRIES, LEAVES, PMPS, PTES, WORDS, Snippets
+from plain_snippets import CONFIGS, ENTRIES, LEAVES, PMPS, PTES, WORDS
+from snippets import WEIGHTS, Snippets
 
 from vlab.isa.fields import PTE_A, PTE_D, PTE_G, PTE_R, PTE_U, PTE_V, PTE_W, PTE_X, SATP_SV39, Csr
 
@@ -80,7 +81,7 @@ class Program:
         starts = {}
         for area in AREAS:
             snippets = Snippets(self.rng, area.name, strict, not delegates_illegal)
-            code, starts[area.name] = snippets.fill(CODE_SIZE - 8)
+            code, starts[area.name] = snippets.fill(CODE_SIZE - 8, WEIGHTS[area.name])
             self.put(area.code, code + instruction("jal", imm=-len(code)))
         for area in AREAS:
             self._values(area, starts)

@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from functools import cache
 
-from vlab.isa.decode import decode
+from plain_snippets import CONFIGS, LEAVES, PMPS, PTES, PlainSnippets
+
 from vlab.isa.fields import Csr
-from vlab.isa.rvc import encode, expand
-from vlab.isa.table import BY_NAME, INSTRUCTIONS, Instruction
-
-RESERVED = {2, 8, *range(16, 32)}
-BASES = (2, 2, 8, 8, 16, 16, 17, 17, 18, 18, 19, 19, 20, 20, 23, 23, 28, 28, 24)
-"""Address registers for data. x21 is near the code, x22 in a page table, x27 at the values."""
-
-PTES, ENTRIES, WORDS, PMPS, CONFIGS, LEAVES = 0x200, 0x300, 0x400, 0x600, 0x680, 0x700
-"""Offsets from x27: page-table entries, code by its alias, instructions, PMP values, code of U
-and of S. (The handler's are at `handlers.STARTS`.)"""
 
 READABLE = (Csr.SSTATUS, Csr.SIE, Csr.SIP, Csr.STVEC, Csr.SCOUNTEREN, Csr.SSCRATCH, Csr.SEPC,
             Csr.SCAUSE, Csr.STVAL, Csr.SATP, Csr.MSTATUS, Csr.MISA, Csr.MEDELEG, Csr.MIDELEG,
@@ -43,24 +32,8 @@ TVM = (1 << 20,)
 """Makes fences trap, which strict programs cannot do without."""
 
 
-@cache
-def compressed() -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the compressed arithmetic and the compressed loads and stores that are of use."""
-    plain, memory = [], []
-    for bits in range(65536):
-        if bits & 3 == 3 or expand(bits) is None:
-            continue
-        d = decode(bits)
-        if d.row.kind == "op" and d.rd not in RESERVED and d.row.name != "slti":
-            plain.append(bits)
-        harmless = d.row.kind == "store" or (d.row.kind == "load" and d.rd not in RESERVED)
-        if harmless and d.rs1 in (2, 8):
-            memory.append(bits)
-    return tuple(plain), tuple(memory)
-
-
-class Snippets:
-    """Writes random code for one privilege.
+class Snippets(PlainSnippets):
+    """Also those that only S and M mode may execute.
 
     Parameters
     ----------
@@ -73,178 +46,9 @@ class Snippets:
     """
 
     def __init__(self, rng: random.Random, privilege: str, strict: bool, sets_traps: bool) -> None:
-        self.rng, self.privilege, self.strict = rng, privilege, strict
+        super().__init__(rng, strict)
+        self.privilege = privilege
         self.status = STATUS_BITS + (TRAPPING if sets_traps else ()) + (() if strict else TVM)
-        self.items: list[tuple[int, int, tuple[Instruction, int, int, int, int] | None]] = []
-        self.size = 0
-
-    # -- putting instructions down ------------------------------------------------
-
-    def put(self, name: str, rd: int = 0, rs1: int = 0, rs2: int = 0, imm: int = 0) -> None:
-        """Put down a 32-bit instruction."""
-        self.put_bits(encode(BY_NAME[name], rd, rs1, rs2, imm), 4)
-
-    def put_bits(self, bits: int, length: int) -> None:
-        """Put down an encoding."""
-        self.items.append((bits, length, None))
-        self.size += length
-
-    def jump(self, row: Instruction, rd: int, rs1: int, rs2: int, distance: int) -> None:
-        """Put down a branch over ``distance`` items."""
-        self.items.append((0, 4, (row, rd, rs1, rs2, distance)))
-        self.size += 4
-
-    def fill(self, size: int) -> tuple[bytes, list[int]]:
-        """Return random code of about that many bytes, and where in it snippets begin."""
-        weights = WEIGHTS[self.privilege]
-        kinds, chances = list(weights), list(weights.values())
-        first = []
-        while self.size < size - 160:
-            first.append(len(self.items))
-            getattr(self, self.rng.choices(kinds, chances)[0])()
-        places = [0]
-        for _, length, _ in self.items:
-            places.append(places[-1] + length)
-        code = bytearray()
-        for n, (bits, length, branch) in enumerate(self.items):
-            if branch is not None:
-                row, rd, rs1, rs2, distance = branch
-                goal = n + distance
-                if self.strict and distance > 0:
-                    goal = next((f for f in first if f >= goal), len(places) - 1)
-                target = places[max(0, min(goal, len(places) - 1))]
-                bits = encode(row, rd, rs1, rs2, target - places[n])
-            code += bits.to_bytes(length, "little")
-        return bytes(code), [places[n] for n in first]
-
-    # -- operands -------------------------------------------------------------------
-
-    def source(self) -> int:
-        """Return a register to read."""
-        return self.rng.choice((0, 1, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 17, 31))
-
-    def target(self) -> int:
-        """Return a register to write."""
-        return self.rng.choice((0, 1, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15))
-
-    def offset(self, row: Instruction) -> int:
-        """Return the offset of an access: often aligned, often at the end of a page."""
-        choices = (0, row.width, -row.width, 8, 64, 1, 2, 3, 5, 7, self.rng.randrange(-512, 1024))
-        return self.rng.choice(choices)
-
-    def plain(self) -> int:
-        """Return a random arithmetic instruction."""
-        rows = [r for r in INSTRUCTIONS if r.kind == "op" and r.name != "slti"]
-        imm = self.rng.choice((0, 1, -1, 31, 32, 63, self.rng.getrandbits(32)))
-        return encode(self.rng.choice(rows), self.target(), self.source(), self.source(), imm)
-
-    # -- snippets for every privilege ---------------------------------------------------
-
-    def arithmetic(self) -> None:
-        for _ in range(self.rng.randrange(1, 4)):
-            if self.rng.random() < 0.5:
-                self.put_bits(self.plain(), 4)
-            else:
-                self.put_bits(self.rng.choice(compressed()[0]), 2)
-
-    def access(self) -> int:
-        """Return a load or store."""
-        row = self.rng.choice([r for r in INSTRUCTIONS if r.kind in ("load", "store")])
-        base = self.rng.choice(BASES)
-        return encode(row, self.target(), base, self.source(), self.offset(row))
-
-    def memory(self) -> None:
-        for _ in range(self.rng.randrange(1, 4)):
-            self.put_bits(self.access(), 4)
-
-    def around(self, change: Callable[[], None]) -> None:
-        """Make the same accesses before and after something that may change their outcome."""
-        accesses = [self.access() for _ in range(self.rng.randrange(1, 4))]
-        for bits in accesses:
-            self.put_bits(bits, 4)
-        change()
-        for bits in accesses:
-            self.put_bits(bits, 4)
-
-    def short_memory(self) -> None:
-        if not self.strict:  # handlers skip four bytes
-            self.put_bits(self.rng.choice(compressed()[1]), 2)
-
-    def atomic(self) -> None:
-        rows = [r for r in INSTRUCTIONS if r.kind == "amo"]
-        row = self.rng.choice(rows)
-        self.put("addi", 15, self.rng.choice(BASES), imm=self.rng.choice((0, 4, 8, 6, -8)))
-        if not self.strict or self.rng.random() < 0.9:
-            self.put("andi", 15, 15, imm=-row.width)
-        self.put_bits(encode(row, self.target(), 15, self.source(), 0), 4)
-
-    def reserve(self) -> None:
-        width = self.rng.choice((".w", ".d"))
-        self.put("addi", 15, self.rng.choice((2, 8, 16, 19, 20)), imm=self.rng.choice((0, 8, 64)))
-        self.put("andi", 15, 15, imm=-8)
-        self.put("lr" + width, self.target(), 15)
-        if self.rng.random() < 0.3:
-            self.put_bits(self.plain(), 4)
-        self.put("sc" + width, self.target(), 15, self.source())
-
-    def branch(self) -> None:
-        rows = [r for r in INSTRUCTIONS if r.kind == "branch"]
-        distance = self.rng.randrange(1, 6)
-        self.jump(self.rng.choice(rows), 0, self.source(), self.source(), distance)
-
-    def call(self) -> None:
-        if self.rng.random() < 0.5:
-            self.jump(BY_NAME["jal"], self.rng.choice((0, 1, 5)), 0, 0, self.rng.randrange(1, 9))
-        else:
-            self.put("auipc", 5)
-            self.put(
-                "jalr",
-                self.rng.choice((0, 1, 5)),
-                5,
-                imm=self.rng.choice((8, 9) if self.strict else (8, 9, 10, 12, 16)),
-            )
-
-    def loop(self) -> None:
-        self.put("addi", 29, imm=self.rng.randrange(2, 7))
-        start = len(self.items)
-        for _ in range(self.rng.randrange(1, 4)):
-            getattr(self, self.rng.choice(("arithmetic", "memory", "short_memory", "atomic")))()
-        self.put("andi", 29, 29, imm=7)  # whoever jumped into the loop brought any number
-        self.put("addi", 29, 29, imm=-1)
-        self.jump(BY_NAME["blt"], 0, 0, 29, start - len(self.items))
-
-    def modify(self) -> None:
-        """Overwrite the instruction behind, or anything nearby."""
-        word = WORDS + 4 * self.rng.randrange(32)
-        if self.strict or self.rng.random() < 0.5:
-            self.put("auipc", 6)
-            self.put("addi", 5, imm=0x13)  # the load may fault: a no-op, then
-            self.put("lw", 5, 27, imm=word)
-            self.put("sw", 0, 6, 5, 20)
-            self.put("fence.i")
-            self.put("addi", 7, 7, imm=1)
-        elif self.rng.random() < 0.5:
-            self.put("lw", 5, 27, imm=word)
-            self.put("sw", 0, 21, 5, self.rng.randrange(-255, 255) * 4)
-        else:
-            self.put("addi", 5, imm=1)
-            name = self.rng.choice(("sb", "sh", "sd"))
-            self.put(name, 0, 21, 5, self.rng.randrange(-1020, 1020) & ~1)
-
-    def far(self) -> None:
-        """Go on in another mapping of the code."""
-        self.put("addi", 5)
-        self.put("ld", 5, 27, imm=ENTRIES + 8 * self.rng.randrange(32))
-        self.put("jalr", self.rng.choice((0, 1)), 5)
-
-    def system_call(self) -> None:
-        self.put(self.rng.choice(("ecall", "ecall", "ecall", "ebreak")))
-
-    def garbage(self) -> None:
-        if self.strict:
-            self.put_bits(self.rng.choice((0, 0xFFFF_FFFF, 0x0000_0073 | 5 << 20, 0x9002_9002)), 4)
-        else:
-            self.put_bits(self.rng.getrandbits(32), 4)
 
     def read_csr(self) -> None:
         csr = self.rng.choice(READABLE if self.strict else READABLE + 2 * LOOSE)
@@ -372,12 +176,6 @@ class Snippets:
             self.put("csrrs", 0, 5, imm=Csr.MSTATUS)
         elif value == 0:
             self.put("csrrc", 0, 5, imm=Csr.MSTATUS)
-
-    def bits(self, register: int, value: int) -> None:
-        """Set a register to a bit pattern below 2³¹."""
-        low = (value & 0xFFF ^ 0x800) - 0x800
-        self.put("lui", register, imm=value - low)
-        self.put("addi", register, register, imm=low)
 
 
 USER = {"arithmetic": 16, "memory": 24, "short_memory": 6, "atomic": 4, "reserve": 3, "branch": 8,

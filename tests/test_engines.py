@@ -1,11 +1,11 @@
-"""The engines agree with each other, bit for bit (`python tests/engine_pair.py` runs longer)."""
+"""The engines agree with each other, bit for bit (see also `engines_abreast.py`)."""
 
 from __future__ import annotations
 
 from collections import Counter
 
 import pytest
-from engine_pair import Pair
+from engines_abreast import Abreast
 
 PROGRAMS, LENGTH = 80, 4000
 
@@ -18,10 +18,10 @@ def seen() -> Counter[str]:
 
 @pytest.mark.parametrize("seed", range(PROGRAMS))
 def test_engines_agree_on_random_programs(seed: int, seen: Counter[str]) -> None:
-    """After every slice of a random program both engines hold the same state, counters too."""
-    pair = Pair(seed)
-    pair.run(LENGTH)
-    seen.update(pair.seen)
+    """After every slice of a random program all engines hold the same state, counters too."""
+    abreast = Abreast(seed)
+    abreast.run(LENGTH)
+    seen.update(abreast.seen)
 
 
 def test_random_programs_exercise_everything(seen: Counter[str]) -> None:

@@ -1,0 +1,187 @@
+"""All engines run the same random program side by side, slice by slice.
+
+As a program: ``python tests/engines_abreast.py --programs 100000``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import random
+from collections import Counter
+from functools import cache
+from typing import Any
+
+import numpy as np
+from random_programs import BASE, CODE_PAGES, M_VECTOR, S_VECTOR, SIZE, Program
+
+from vlab.engines.code_cache import PAGE_SLOTS, SLOT_BYTES
+from vlab.engines.interpreter import Interpreter
+from vlab.engines.python import PythonEngine
+from vlab.engines.tiered import Translator, unavailable
+from vlab.exits import ExitReason
+from vlab.hardware import HardwareOptions, reset
+from vlab.isa.execute import raise_trap
+from vlab.isa.fields import Cause
+from vlab.memory import PhysicalMemory
+from vlab.state import LAYOUT, WORDS, Hart
+
+HOST_ONLY = {
+    "ram_pointer", "code_map", "code_pool", "code_used", "code_limit", "page_pc", "page_slots",
+    "page_bits", "jit_pool", "jit_used", "jit_limit", "stencil_code", "stencil_index",
+    "stencil_holes", "row_kinds", "holes", "decode_buckets", "decode_rows", "decode_rvc",
+    "handlers", "scratch_slot",
+    "fast", "fast_used", "data_set", "fetch_set", "bits", "length", "fault", "fault_address",
+    "value", "last_address", "walk_level", "walk_address",
+    "exit_addr", "exit_size", "exit_value", "exit_reg", "exit_signed",
+}  # fmt: skip
+"""Words that only some engines use, or that are scratch between instructions."""
+
+SHARED = np.ones(WORDS, dtype=bool)
+for _name in HOST_ONLY:
+    SHARED[LAYOUT[_name][0] : sum(LAYOUT[_name])] = False
+SHARED[LAYOUT["x"][0] + 32] = False
+
+SLICES = (1, 1, 2, 3, 7, 20, 50, 200)
+LINES = (1, 3, 5, 7, 9, 11)
+
+
+FEW_PAGES, LITTLE_CODE = 3, 96 << 10
+"""Caches so small that one of the translators must begin anew every now and then."""
+
+
+class EnginesDisagree(AssertionError):
+    """What two engines hold differs."""
+
+
+@cache
+def engines() -> tuple[Any, ...]:
+    """Return the reference, the interpreter, and translators that translate at once, and soon."""
+    fast = () if unavailable() else (Translator(1), Translator(3))
+    return PythonEngine(), Interpreter(), *fast
+
+
+class Abreast:
+    """All engines, with the same program.
+
+    Attributes
+    ----------
+    seen : Counter
+        What happened, by name: proof that a program exercises what it is meant to.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.rng = random.Random(seed)
+        program = Program(seed)
+        self.engines = engines()
+        self.harts = tuple(self._hart(engine, program) for engine in self.engines)
+        self.harts[-1].code_limit = FEW_PAGES
+        self.harts[-1].jit_limit = min(self.harts[-1].jit_limit, LITTLE_CODE)
+        self.seen: Counter[str] = Counter()
+
+    @staticmethod
+    def _hart(engine: Any, program: Program) -> Hart:
+        memory = PhysicalMemory(BASE, SIZE)
+        memory.write(BASE, bytes(program.image))
+        hart = Hart(memory)
+        engine.attach(hart)
+        reset(hart, HardwareOptions(8, 2, 4))
+        hart.pc = BASE
+        return hart
+
+    def run(self, instructions: int) -> None:
+        """Run that many instructions or more, and compare after each slice."""
+        rng, first = self.rng, self.harts[0]
+        while first.limit - first.budget + first.vectored < instructions:
+            before = first.limit - first.budget
+            self.slice(budget := rng.choice(SLICES))
+            if budget > 10 and first.limit - first.budget == before:
+                self.rescue()
+            lines = 1 << rng.choice(LINES) if rng.random() < 0.1 else 0
+            jump = rng.choice(CODE_PAGES) + 2 * rng.randrange(2048) if rng.random() < 0.02 else None
+            for hart in self.harts:
+                hart.lines = lines
+                if jump is not None:
+                    hart.pc = jump
+        for engine, hart in zip(self.engines, self.harts, strict=True):
+            if hart.memory.bytes != first.memory.bytes:
+                raise EnginesDisagree(f"seed {self.seed}: memory differs under {engine.name}")
+        self._note()
+
+    def slice(self, budget: int) -> None:
+        """Run all engines for a slice, and finish accesses to devices that are not there."""
+        pc = self.harts[0].pc
+        reasons = [e.run(h, budget) for e, h in zip(self.engines, self.harts, strict=True)]
+        for number in range(1, len(reasons)):
+            difference = self.difference(number)
+            if difference or reasons[number] != reasons[0]:
+                where = f"seed {self.seed}, from {pc:#x}, {budget} instructions"
+                what = f"{reasons[0].name} {reasons[number].name} {', '.join(difference)}"
+                raise EnginesDisagree(f"{where}, {self.engines[number].name}: {what}")
+        reason = reasons[0]
+        self.seen[reason.name.lower()] += 1
+        for hart in self.harts:
+            if reason == ExitReason.MMIO_READ:
+                raise_trap(hart, Cause.LOAD_ACCESS, hart.exit_tval)
+            elif reason == ExitReason.MMIO_WRITE:
+                raise_trap(hart, Cause.STORE_ACCESS, hart.exit_tval)
+            elif reason == ExitReason.TIME:
+                hart.time, hart.time_fresh = hart.limit - hart.budget, 1
+
+    def rescue(self) -> None:
+        """End an endless loop of traps: the program has lost its handlers."""
+        for hart in self.harts:
+            hart.mtvec, hart.stvec, hart.medeleg = M_VECTOR, S_VECTOR, 0
+        self.seen["rescues"] += 1
+
+    def difference(self, number: int) -> list[str]:
+        """Return which words of an engine's record are not those of the reference."""
+        a, b = (np.asarray(self.harts[n].words) for n in (0, number))
+        different = np.flatnonzero((a != b) & SHARED)
+        found = []
+        for word in different:
+            name = next(n for n, (f, c) in LAYOUT.items() if f <= word < f + c)
+            index = word - LAYOUT[name][0]
+            found.append(f"{name}[{index}]: {int(a[word]):#x} {int(b[word]):#x}")
+        return found
+
+    def _note(self) -> None:
+        hart = self.harts[0]
+        for name in ("loads", "stores", "tlb_misses", "ad_updates", "tlb_flushes", "returns"):
+            self.seen[name] += getattr(hart, name)
+        for cause in range(16):
+            self.seen[f"trap {cause}"] += hart.traps_taken[cause]
+            self.seen[f"interrupt {cause}"] += hart.interrupts_taken[cause]
+        for privilege in range(4):
+            self.seen[f"privilege {privilege}"] += hart.retired_by_priv[privilege]
+        self.seen["retired"] += hart.limit - hart.budget
+        self.seen["programs"] += 1
+        slots = self.harts[1].memory.code_map
+        self.seen["code_stores"] += sum(_stores_to(int(base)) for base in slots if base)
+
+
+def _stores_to(slots: int) -> int:
+    """Return how many stores a page of decoded instructions has seen."""
+    return ctypes.c_uint64.from_address(slots + (PAGE_SLOTS - 1) * SLOT_BYTES).value
+
+
+def main() -> None:
+    """Run random programs until one shows a difference, or as many as told."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--seed", type=int, default=1000, help="of the first program")
+    parser.add_argument("--programs", type=int, default=10_000)
+    parser.add_argument("--length", type=int, default=5000, help="instructions of a program")
+    options = parser.parse_args()
+    seen: Counter[str] = Counter()
+    for seed in range(options.seed, options.seed + options.programs):
+        abreast = Abreast(seed)
+        abreast.run(options.length)
+        seen.update(abreast.seen)
+        if seed % 100 == 99:
+            print(f"seed {seed}: {seen['retired']:,} instructions agree", flush=True)
+    print(", ".join(f"{name} {count:,}" for name, count in sorted(seen.items()) if count))
+
+
+if __name__ == "__main__":
+    main()
