@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Any
 
 from vlab.counters import Counters
-from vlab.exits import ExitReason
 from vlab.hardware import deprivilege, lines_of
 from vlab.hart_counters import PAGE_FAULTS, translation_counters, trap_counters
 from vlab.isa.fields import INTERRUPT, MASK64, SEI, STI, Cause, S, U
@@ -20,6 +19,7 @@ from vlab.vmm.backends import Backends
 from vlab.vmm.domain import Domain, build_domain
 from vlab.vmm.guest_access import GuestAccess
 from vlab.vmm.hypercalls import call
+from vlab.vmm.monitor import Monitor
 from vlab.vmm.pvcpu import PvCpu
 from vlab.vmm.shared_info import EVENTS, TIMER
 from vlab.vmm.spaces import AddressSpaces
@@ -28,7 +28,7 @@ A0, A4, A7 = 10, 14, 17
 TIME = 2  # the counter that the guest may read without asking
 
 
-class ParaVirt:
+class ParaVirt(Monitor):
     """A monitor with direct paging, events and shared rings.
 
     Parameters
@@ -42,7 +42,8 @@ class ParaVirt:
     technique = "paravirt"
 
     def __init__(self, machine: Machine, domain: Domain) -> None:
-        self.machine, self.hart, self.domain = machine, machine.hart, domain
+        super().__init__(machine)
+        self.domain = domain
         self.shared, self.paging = domain.shared, domain.paging
         self.spaces = AddressSpaces(self.hart, machine.engine, self.paging, domain.kernel_root)
         self.vcpu = PvCpu(self.hart, self.shared, self.spaces)
@@ -58,22 +59,9 @@ class ParaVirt:
         if pending and not self.shared.masked:
             self.on_event(pending)
 
-    def handle(self, reason: ExitReason) -> None:
-        """Handle an exit: the guest has left the hardware."""
-        machine, hart = self.machine, self.hart
+    def attribute(self) -> None:
+        """Attribute what retired to the guest's kernel or its user programs."""
         self.vcpu.attribute()
-        if reason == ExitReason.TRAP:
-            machine.advance()
-            self.on_trap(hart.exit_cause, hart.exit_tval)
-        elif reason == ExitReason.TIME:
-            machine.advance()
-            hart.time, hart.time_fresh = machine.clock.time, 1
-        elif reason == ExitReason.MARK:
-            machine.mark(hart.exit_value, self.counters())
-
-    def exited(self, reason: str) -> None:
-        """Count a VM exit and charge it."""
-        self.machine.count_key("exits_by_reason", "exits", reason)
 
     # -- handlers -------------------------------------------------------------------
 
