@@ -147,7 +147,7 @@ def test_a_removed_instruction_is_gone() -> None:
 
 REFUSED = {
     "overlap": (("new", "0000000 rs2 rs1 000 rd 0110011", "op"), "overlaps that of add"),
-    "overlap in part": (("new", "imm[11:0] rs1 000 rd 0110011", "op"), "overlaps that of add"),
+    "overlap in part": (("new", "imm[11:0] 00001 000 rd 0010011", "op"), "overlaps that of addi"),
     "taken": (("add", FREE, "op"), "'add' exists already"),
     "short": (("new", "rs2 rs1 000 rd 0001011", "op"), "25 bits: it must have 32"),
     "long": (("new", "0 " + FREE, "op"), "33 bits: it must have 32"),

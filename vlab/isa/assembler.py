@@ -212,6 +212,8 @@ class _Assembler:
                 self.number(operands[1])
             self.emit(bytes(2 if name.startswith("c.") else 4))
             return
+        if self.here & 1:
+            raise AssemblyError(f"no instruction can be at {self.here:#x}: put .balign 2 before it")
         try:
             bits, length = encode_instruction(name, list(operands), self.here, self.names)
         except AssemblyError as error:

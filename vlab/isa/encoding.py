@@ -243,7 +243,7 @@ def _check_compressed(form: Form, bits: int, fields: Fields) -> None:
         raise AssemblyError(
             f"{row.name}: immediate {fields['imm']} is out of range: {_range(form)}"
         )
-    if next(f for f in forms() if f.matches(bits)) is not form:
+    if next((f for f in forms() if f.matches(bits)), None) is not form:
         raise AssemblyError(f"{row.name}: {_nonzero(form)}")
 
 

@@ -54,14 +54,18 @@ def statements(source: str) -> list[Statement]:
     originals = source.split("\n")
     found, number = [], 1
     for line in _BLOCK.sub(_blank, source).split("\n"):
-        text = originals[number - 1].strip()
+        at = number
         for position, piece in enumerate(_pieces(line)):
+            blanks = piece[: len(piece) - len(piece.lstrip())]
+            first = at + blanks.count(_LINE_END)
+            at += piece.count(_LINE_END)
+            text = originals[first - 1].strip()
             while label := _LABEL.match(piece):
-                found.append(Statement(number, text, label[1], "", [], position > 0))
+                found.append(Statement(first, text, label[1], "", [], position > 0))
                 piece = piece[label.end() :]
             name, _, rest = re.sub(r"\s+", " ", piece.strip(), count=1).partition(" ")
             if name:
-                found.append(Statement(number, text, "", name.lower(), split(rest), position > 0))
+                found.append(Statement(first, text, "", name.lower(), split(rest), position > 0))
         number += 1 + line.count(_LINE_END)
     return found
 
