@@ -7,15 +7,21 @@ import signal
 import threading
 import time
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import vlab
 from vlab.errors import MachineError, ModeError, ParameterError, VlabError
 from vlab.experiments.session_loop import LONG_CHUNK
-from vlab.isa.fields import FETCH, LOAD, STORE
-from vlab.isa.mmu import leaf_address, walk
+from vlab.experiments.session_walks import ACCESSES, PageTables
+from vlab.isa.fields import FETCH, LOAD, MXR, PMP_NAPOT, STORE, SUM, S, U
+from vlab.isa.mmu import access_fault, leaf_address, walk
+from vlab.isa.pmp import pmp_allows, pmp_update
+from vlab.memory import PhysicalMemory
 from vlab.state import Hart
 
 EXECUTING = ("native", "emulate", "fullvirt", "paravirt")
@@ -143,6 +149,15 @@ def test_the_shell_can_be_typed_to(mode: str) -> None:
     assert session.console.count("so it goes") == 2
 
 
+def test_a_guest_that_never_sleeps_is_fed_too() -> None:
+    """What is typed reaches the UART at the end of a slice, as in an uninterrupted run."""
+    session = vlab.session("compute", n=20_000)
+    session.until(mark=1)
+    session.type("x")
+    session.until(mark=2)
+    assert session.keyboard.pending == b""
+
+
 def privileged_state(session: vlab.Session) -> tuple[Any, ...]:
     """Return everything of a session's records that a run can see."""
     return session.machine.hart.snapshot(), session.view.record.snapshot()
@@ -199,6 +214,43 @@ def test_walks_agree_with_the_hardware_walker(mode: str, instructions: int) -> N
                 if not hart.fault:
                     place = leaf_address(pte, hart.walk_level, va)
                     assert place in (seen.guest_physical, seen.host_physical)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_walks_agree_on_tables_that_no_kernel_would_write(data: st.DataObject) -> None:
+    """On arbitrary entries, status bits and PMP, the explorer's walk is still `isa.mmu.walk`."""
+    memory = PhysicalMemory(1 << 31, 4 * 4096)
+    tables = st.integers(0, 4).map(lambda n: (1 << 31 >> 12) + n << 10)
+    flags = st.sampled_from([0x01, 0x01, 0x01, 0xCF, 0xDF, 0x0F, 0x43, 0x05, 0x11, 0x21, 0])
+    for n in range(4):
+        pte = data.draw(tables) | data.draw(flags) | data.draw(st.sampled_from([0, 0, 0, 1 << 60]))
+        memory.store((1 << 31) + n * 4096, 8, pte)
+    hart = Hart(memory)
+    hart.ram_base, hart.ram_size = memory.base, memory.size
+    hart.satp, hart.priv = 8 << 60 | 1 << 31 >> 12, data.draw(st.sampled_from([U, S]))
+    hart.mstatus = data.draw(st.sampled_from([0, SUM, MXR, SUM | MXR]))
+    if data.draw(st.booleans()):
+        hart.pmpcfg[0] = PMP_NAPOT | data.draw(st.integers(0, 7))
+        hart.pmpaddr[0] = data.draw(st.sampled_from([0x7FF, (1 << 54) - 1])) | 1 << 29
+        pmp_update(hart)
+    access = data.draw(st.sampled_from(sorted(ACCESSES.values())))
+    view = SimpleNamespace(memory=memory, to_host=lambda a: a, to_guest=lambda a: a)
+    before = memory.read(memory.base, memory.size)
+    seen = PageTables("guest", hart, hart.satp, memory, view).walk(0, access)
+    assert memory.read(memory.base, memory.size) == before
+    assert hart.walk_references == 0
+    pte = walk(hart, 0, access, hart.priv)
+    assert len(seen.references) == hart.walk_references
+    if hart.fault:
+        assert seen.fault == hart.fault
+    else:
+        place = leaf_address(pte, hart.walk_level, 0)
+        if pmp_allows(hart, place, 1, access, hart.priv):
+            assert (seen.fault, seen.host_physical) == (None, place)
+        else:
+            assert seen.fault == access_fault(access)
+        assert ("A" in seen.updates) + ("D" in seen.updates) >= hart.ad_updates
 
 
 class Unchanging:
