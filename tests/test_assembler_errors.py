@@ -21,6 +21,7 @@ ERRORS = {
     "addi.aq a0, a0, 1": "unknown instruction 'addi.aq'",
     "/* two\nlines */ addi a0, a0": "line 3: 'lines */ addi a0, a0'",
     "nop /* two\nlines */ ; addi a0, a0": "line 3: 'lines */ ; addi a0, a0'",
+    "nop /* two\nlines */\nfoo": "line 4: 'foo'",
     "addi a0, /* two\nlines */ a0": "addi with 2 operands",
     ".byte 1\nnop": "no instruction can be at 0x80000001: put .balign 2 before it",
     "addi a0, a0": "addi with 2 operands: write addi rd, rs1, immediate",
