@@ -15,7 +15,7 @@ from vlab.modes.setup import Ended, Setup
 from vlab.state import Hart
 
 CSRS = ("mstatus", "mie", "mip", "lines", "stvec", "sscratch", "sepc", "scause", "stval", "satp",
-        "scounteren", "reservation")  # fmt: skip
+        "scounteren")  # fmt: skip
 
 
 class Event(NamedTuple):

@@ -163,3 +163,12 @@ def test_a_guest_that_only_traps_has_crashed(mode: str, tmp_path: Path) -> None:
     result = vlab.boot(image, mode=mode)
     assert result.outcome == "crashed"
     assert "endless trap" in result.crash
+
+
+@pytest.mark.parametrize("mode", EXECUTING)
+@pytest.mark.parametrize("workload", ["ptemod", "timer", "diskvirtio", "mixed"])
+def test_the_clock_shows_the_priced_cycles(workload: str, mode: str) -> None:
+    """The time that the guest saw at its end is the total that its counters are priced at."""
+    session = vlab.session(workload, mode, **SMALL.get(workload, {}))
+    assert session.run().reason == "finished"
+    assert session.guest.machine.now() == session.cycles.total

@@ -11,6 +11,10 @@ from vlab.isa.fields import (
     MASK64,
     MEDELEG_WRITABLE,
     MISA,
+    PMP_NAPOT,
+    PMP_R,
+    PMP_W,
+    PMP_X,
     S_INTERRUPTS,
     XL_64,
     Cause,
@@ -18,6 +22,7 @@ from vlab.isa.fields import (
     U,
 )
 from vlab.isa.mmu import update_regime
+from vlab.isa.pmp import ALL_ADDRESSES, pmp_update
 from vlab.state import TLB_MAX_ENTRIES, Hart
 
 
@@ -60,6 +65,7 @@ def reset(hart: Hart, options: HardwareOptions) -> None:
     hart.tlb_ways = options.tlb_ways
     hart.tlb_sets = options.tlb_entries // options.tlb_ways
     hart.tlb_asid_mask = (1 << options.asid_bits) - 1
+    pmp_update(hart)
     update_regime(hart)
 
 
@@ -89,6 +95,7 @@ def deprivilege(hart: Hart) -> None:
     hart.mie = ALL_INTERRUPTS
     hart.intercept = MASK64
     hart.mcounteren = 7
+    open_pmp(hart)
     update_regime(hart)
 
 
@@ -98,4 +105,11 @@ def enter_supervisor(hart: Hart) -> None:
     hart.medeleg = MEDELEG_WRITABLE & ~(1 << Cause.ECALL_S)
     hart.mideleg = S_INTERRUPTS
     hart.mcounteren = 7
+    open_pmp(hart)
     update_regime(hart)
+
+
+def open_pmp(hart: Hart) -> None:
+    """Let S and U mode reach everything, as firmware does with PMP entry 0."""
+    hart.pmpcfg[0], hart.pmpaddr[0] = PMP_NAPOT | PMP_R | PMP_W | PMP_X, ALL_ADDRESSES
+    pmp_update(hart)

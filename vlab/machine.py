@@ -151,6 +151,10 @@ class Machine:
         setattr(self.counters, counter, getattr(self.counters, counter) + n)
         self.charged += self.rates[counter] * n
 
+    def charge(self, counter: str) -> None:
+        """Charge the cost of something that is counted elsewhere."""
+        self.charged += self.rates[counter]
+
     def count_key(self, counter: str, total: str, key: str) -> None:
         """Add to a counter by key, and charge its cost and that of its total."""
         getattr(self.counters, counter)[key] += 1

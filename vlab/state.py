@@ -59,6 +59,7 @@ FIELDS: tuple[tuple[str, int, str], ...] = (
     ("pmpcfg", 2, "pmpcfg0 and pmpcfg2: one byte an entry"),
     ("pmpaddr", 16, "CSRs"),
     ("pmp_count", 1, "number of PMP entries up to the last one in use"),
+    ("pmp_open", 1, "1 if PMP lets every access through, or does not exist"),
     ("cycle_offset", 1, "added to retired instructions to give mcycle"),
     ("instret_offset", 1, "added to retired instructions to give minstret"),
     ("time", 1, "mtime, as last brought up to date by the machine"),
@@ -202,6 +203,7 @@ class Hart:
             self.x = share_registers.x
         self.memory = memory
         self.reservation = MASK64
+        self.pmp_open = 1  # until a reset implements PMP
 
     def snapshot(self) -> bytes:
         """Return the whole record as bytes (host pointers included)."""

@@ -13,12 +13,12 @@ from vlab.errors import MachineError, unknown
 from vlab.experiments.session_walks import PageTables
 from vlab.isa.counting import settle
 from vlab.isa.csr import csr_read
-from vlab.isa.fields import SATP_PPN, Csr, S, U
+from vlab.isa.fields import Csr, S, U
 from vlab.isa.names import ABI
 from vlab.memory import PAGE, GuestMemory, MemoryRangeError, PhysicalMemory
 from vlab.state import LAYOUT, Hart
 from vlab.vmm.direct import LEVEL
-from vlab.vmm.shadow import BARE, regime_of
+from vlab.vmm.regimes import key_of
 
 S_CSRS = (
     "sstatus", "sie", "stvec", "scounteren", "senvcfg", "sscratch", "sepc", "scause", "stval",
@@ -190,9 +190,8 @@ class VirtualCpuView(View):
     def page_tables(self) -> dict[str, PageTables]:
         """Return the guest's tables, and the shadow of them that serves the present regime."""
         found = super().page_tables()
-        shadow, regime = self.mode.shadow, regime_of(self.record)
-        root = None if regime == BARE else self.record.satp & SATP_PPN
-        space = shadow.spaces.get((root, regime))
+        shadow = self.mode.shadow
+        space = shadow.spaces.get(key_of(self.record))
         if space is not None:
             satp = shadow.satp(space)
             found["shadow"] = PageTables("shadow", self.hart, satp, self.physical, self, user=True)

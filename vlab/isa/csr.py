@@ -202,6 +202,7 @@ def write_pmpaddr(hart: Hart, entry: int, value: int) -> None:
         if above & PMP_L != 0 and above & PMP_MODE == PMP_TOR:
             return
     hart.pmpaddr[entry] = value & ((1 << 54) - 1)
+    pmp_update(hart)
     fast_flush(hart)
 
 

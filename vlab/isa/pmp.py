@@ -9,6 +9,7 @@ from vlab.isa.fields import (
     PMP_L,
     PMP_MODE,
     PMP_NA4,
+    PMP_NAPOT,
     PMP_R,
     PMP_TOR,
     PMP_W,
@@ -18,6 +19,7 @@ from vlab.isa.fields import (
 from vlab.state import Hart
 
 PMP_ENTRIES = 16
+ALL_ADDRESSES = (1 << 54) - 1
 
 
 def pmp_config(hart: Hart, entry: int) -> int:
@@ -29,9 +31,9 @@ def pmp_allows(hart: Hart, address: int, width: int, access: int, priv: int) -> 
     """Return whether PMP lets an access through.
 
     The lowest-numbered entry that matches any byte decides, and must match all of them;
-    with no match, M-mode succeeds and others fail if any entry is implemented in use.
+    with no match, M-mode succeeds and others fail.
     """
-    if hart.pmp_count == 0:
+    if hart.pmp_open != 0:
         return True
     last = (address + width - 1) & MASK64
     previous = 0
@@ -49,7 +51,7 @@ def pmp_allows(hart: Hart, address: int, width: int, access: int, priv: int) -> 
                 ones = hart.pmpaddr[entry] ^ (hart.pmpaddr[entry] + 1)
                 low = (hart.pmpaddr[entry] & (MASK64 ^ ones)) << 2 & MASK64
                 high = (low + (((ones & MASK64) + 1) << 2)) & MASK64
-                if hart.pmpaddr[entry] >= (1 << 54) - 1:
+                if hart.pmpaddr[entry] >= ALL_ADDRESSES:
                     low = 0
                     high = MASK64
         if mode != 0 and address < high and last >= low:
@@ -74,6 +76,8 @@ def cuts(page: int, address: int) -> bool:
 
 def pmp_page_uniform(hart: Hart, page: int) -> bool:
     """Return whether no PMP boundary cuts the 4 KiB page, so that one check serves all of it."""
+    if hart.pmp_open != 0:
+        return True
     entry = 0
     while entry < hart.pmp_count:
         mode = pmp_config(hart, entry) & PMP_MODE
@@ -94,7 +98,11 @@ def pmp_page_uniform(hart: Hart, page: int) -> bool:
 
 
 def pmp_update(hart: Hart) -> None:
-    """Recompute the number of entries in use after a change."""
+    """Recompute the number of entries in use, and whether PMP is open, after a change.
+
+    It is open if entry 0 grants everything everywhere, as firmware and kernels set it that
+    want no protection.
+    """
     count = 0
     entry = 0
     while entry < PMP_ENTRIES:
@@ -102,3 +110,9 @@ def pmp_update(hart: Hart) -> None:
             count = entry + 1
         entry = entry + 1
     hart.pmp_count = count
+    first = pmp_config(hart, 0)
+    everywhere = hart.pmpaddr[0] == ALL_ADDRESSES and (
+        first & PMP_MODE == PMP_NAPOT or first & PMP_MODE == PMP_TOR
+    )
+    granted = PMP_R | PMP_W | PMP_X
+    hart.pmp_open = 1 if everywhere and first & granted == granted else 0

@@ -34,6 +34,7 @@ from vlab.sstc import SupervisorTimer
 from vlab.state import Hart
 from vlab.vmm.frames import FramePool, guest_p2m, monitor_frames
 from vlab.vmm.shadow import ShadowPaging
+from vlab.vmm.tracked import TrackedMemory
 
 DTB_ROOM = 64 << 10
 """Bytes kept for the device tree at the end of RAM."""
@@ -125,6 +126,7 @@ class Guest:
     def build_fullvirt(self) -> FullVirt:
         """The unmodified guest on a virtual CPU, with shadow page tables."""
         physical, pool, memory, hart = self.host()
+        memory = TrackedMemory(physical, memory.p2m, RAM_BASE)
         vcpu = Hart(memory, share_registers=hart)
         vcpu.ram_base, vcpu.ram_size = memory.base, memory.size
         wire = virtual_lines(vcpu, hart)
@@ -143,6 +145,7 @@ class Guest:
         shadow = ShadowPaging(
             physical, pool, memory.p2m, RAM_BASE, 1 << self.hardware.asid_bits, flush
         )
+        memory.shadow = shadow
         sbi = self.firmware(machine, wire, memory)
         return (self.setup.monitor or FullVirt)(machine, vcpu, shadow, sbi)
 

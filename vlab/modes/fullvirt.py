@@ -10,14 +10,16 @@ from __future__ import annotations
 from vlab.exits import ExitReason
 from vlab.hart_counters import PAGE_FAULTS
 from vlab.isa.execute import EXIT, raise_trap
-from vlab.isa.fields import FETCH, INTERRUPT, LOAD, MPRV, PTE_V, STORE, Cause, S, U
-from vlab.isa.mmu import leaf_address, walk
+from vlab.isa.fields import FETCH, INTERRUPT, LOAD, PTE_V, STORE, Cause, Csr, S, U
+from vlab.isa.mmu import access_fault, leaf_address, walk
+from vlab.isa.pmp import pmp_allows, pmp_page_uniform
 from vlab.machine import GuestCrashed, Machine
 from vlab.sbi import Sbi
 from vlab.state import Hart
 from vlab.vmm.emulator import emulate
 from vlab.vmm.reasons import reason_of
-from vlab.vmm.shadow import BARE, ShadowPaging, regime_of
+from vlab.vmm.regimes import BORROWED, TRANSLATED, regime_of
+from vlab.vmm.shadow import ShadowPaging
 from vlab.vmm.vcpu import VirtualCpuMonitor
 
 ACCESS = {Cause.FETCH_PAGE: FETCH, Cause.LOAD_PAGE: LOAD, Cause.STORE_PAGE: STORE}
@@ -83,6 +85,8 @@ class FullVirt(VirtualCpuMonitor):
         self.vcpu.time, self.vcpu.time_fresh = self.machine.clock.time, 1
         status = emulate(self.vcpu, bits)
         self.exited(reason_of(self.vcpu.bits))
+        if is_pmp(self.vcpu.bits):
+            self.shadow.drop_all()
         if status == EXIT:
             self.on_emulated_exit()
 
@@ -94,10 +98,11 @@ class FullVirt(VirtualCpuMonitor):
     def on_page_fault(self, cause: int, va: int) -> None:
         """A page fault on the shadow: the guest's own tables say whether it is a true one."""
         vcpu, access = self.vcpu, ACCESS[Cause(cause)]
-        if vcpu.mstatus & MPRV and access != FETCH:
+        regime = regime_of(vcpu)
+        if regime == BORROWED and access != FETCH:
             self.on_emulated_access("exception")  # no one shadow serves fetches and data here
             return
-        if regime_of(vcpu) == BARE:
+        if regime not in TRANSLATED:
             self.on_hidden_fault(access, va, va, va >> 12 << 10 | PTE_V, 0, "shadow_fill")
             return
         vcpu.fault, updates = 0, vcpu.ad_updates
@@ -119,7 +124,11 @@ class FullVirt(VirtualCpuMonitor):
             self.on_emulated_access("mmio")
         elif access == STORE and self.shadow.is_table(gpa):
             self.on_emulated_access("pt_write")
-            self.shadow.written(gpa)
+        elif not pmp_page_uniform(self.vcpu, gpa & ~0xFFF):
+            self.on_emulated_access("exception")  # no page-table entry can say so much
+        elif not pmp_allows(self.vcpu, gpa & ~0xFFF, 4096, access, self.vcpu.priv):
+            self.exited("exception")
+            raise_trap(self.vcpu, access_fault(access), va)
         else:
             self.exited(reason)
             self.fill(va, pte, level)
@@ -127,7 +136,7 @@ class FullVirt(VirtualCpuMonitor):
     def on_emulated_access(self, reason: str) -> None:
         """A load or store that must not reach memory directly: emulate the instruction."""
         self.exited(reason)
-        if emulate(self.vcpu) == EXIT:
+        if self.emulate() == EXIT:
             self.on_emulated_exit()
 
     def on_emulated_exit(self) -> None:
@@ -142,3 +151,8 @@ class FullVirt(VirtualCpuMonitor):
             machine.set_timer()
         elif reason == ExitReason.TRAP:
             raise GuestCrashed(f"unexpected trap {vcpu.exit_cause} at {vcpu.pc:#x}")
+
+
+def is_pmp(bits: int) -> bool:
+    """Return whether a CSR instruction names a PMP register."""
+    return bits & 0x7F == 0x73 and Csr.PMPCFG0 <= bits >> 20 <= Csr.PMPADDR63

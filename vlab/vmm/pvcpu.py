@@ -6,6 +6,7 @@ are to a kernel on its own hart; they go through the shared page instead of CSRs
 
 from __future__ import annotations
 
+from vlab.hardware import open_pmp
 from vlab.isa.fields import INTERRUPT, MASK64, S, U
 from vlab.machine import GuestCrashed
 from vlab.state import Hart
@@ -39,6 +40,7 @@ class PvCpu:
         self.hart, self.shared, self.spaces = hart, shared, spaces
         self.record = Hart()
         self.record.priv = S
+        open_pmp(self.record)
         self.entry: int | None = None
         self.seen = 0
 

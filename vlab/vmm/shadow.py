@@ -8,13 +8,12 @@ new shadow.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from vlab.isa.fields import (
-    FETCH,
-    LOAD,
     PTE_A,
     PTE_D,
     PTE_PPN,
@@ -25,21 +24,17 @@ from vlab.isa.fields import (
     PTE_X,
     SATP_PPN,
     SATP_SV39,
-    STORE,
-    SUM,
-    M,
-    U,
 )
-from vlab.isa.mmu import leaf_address, permitted
+from vlab.isa.mmu import leaf_address
 from vlab.state import Hart
 from vlab.vmm.frames import PAGE, FramePool
+from vlab.vmm.regimes import TRANSLATED, key_of, rights
 
 POINTER = PTE_V
 FLOOD = 3
 """Writes to a guest table without a fill through it, at which it is taken for data (as in
 Linux KVM's ``detect_write_flooding``)."""
 
-BARE = "bare"
 UNTAGGED = 0
 """Tag of a space that must be given a new one before it is used again."""
 
@@ -73,15 +68,6 @@ class Space:
         return va & ~0xFFF in self.leaves
 
 
-def regime_of(vcpu: Hart) -> str:
-    """Return the virtual regime: what decides which guest entries permit an access."""
-    if vcpu.priv == M or vcpu.satp >> 60 == 0:
-        return BARE
-    if vcpu.priv == U:
-        return "U"
-    return "S+SUM" if vcpu.mstatus & SUM else "S"
-
-
 class ShadowPaging:
     """All shadow address spaces of one guest.
 
@@ -100,6 +86,11 @@ class ShadowPaging:
     flush
         ``flush(va, asid)`` invalidates hardware translations: of one page of a space, or of
         the whole TLB when ``va`` is None.
+
+    Attributes
+    ----------
+    on_release
+        Called whenever the shadow of an address space was thrown away.
     """
 
     def __init__(
@@ -121,19 +112,19 @@ class ShadowPaging:
         self.writes: dict[int, int] = {}
         self.writable: dict[int, set[tuple[Space, int]]] = {}
         self.fills = self.flushes = 0
+        self.on_release: Callable[[], None] = lambda: None
+        self._guest_frame = {m: n + self.first_frame for n, m in enumerate(self.p2m)}
 
     # -- spaces ---------------------------------------------------------------
 
     def space(self, vcpu: Hart) -> Space:
         """Return the shadow that serves the virtual CPU's present regime."""
-        regime = regime_of(vcpu)
-        root = None if regime == BARE else vcpu.satp & SATP_PPN
-        key = (root, regime)
+        key = key_of(vcpu)
         found = self.spaces.get(key)
         if found is None:
             found = self.spaces[key] = Space(key, self._table(), self._asid())
-            if root is not None:
-                self._protect(root, (root, 2, 0))
+            if key[0] is not None:
+                self._protect(key[0], (key[0], 2, 0))
         elif found.asid == UNTAGGED and self.asids > 1:
             found.asid = self._asid()
         return found
@@ -176,6 +167,7 @@ class ShadowPaging:
         self.pool.release(space.root)
         del self.spaces[space.key]
         self.flushes += 1
+        self.on_release()
 
     # -- filling ----------------------------------------------------------------
 
@@ -204,22 +196,15 @@ class ShadowPaging:
             for table, depth, base in self.guest_path(vcpu, va):
                 self._protect(table, (space.key[0], depth, base))
                 self.writes[table] = 0
-        flags = PTE_V | PTE_U | PTE_A | PTE_D
-        if space.key[1] == BARE:
-            flags |= PTE_R | PTE_X | PTE_W
-        else:
-            flags |= PTE_R if permitted(vcpu, pte, LOAD, vcpu.priv) else 0
-            flags |= PTE_X if permitted(vcpu, pte, FETCH, vcpu.priv) else 0
-            if pte & PTE_D and permitted(vcpu, pte, STORE, vcpu.priv):
-                flags |= PTE_W
+        granted = rights(vcpu, space.key[1], pte, frame * PAGE)
         if frame in self.tables:
-            flags &= ~PTE_W
-        if flags & PTE_W:
-            flags |= PTE_R
+            granted &= ~PTE_W
+        if granted & PTE_W:
             self.writable.setdefault(frame, set()).add((space, page))
         entry = self._leaf_entry(space, page)
         mapped = self.p2m[frame - self.first_frame]
-        self.physical.store(entry, 8, mapped << 10 | flags)
+        flags = PTE_V | PTE_U | PTE_A | PTE_D
+        self.physical.store(entry, 8, mapped << 10 | flags | granted)
         space.leaves[page] = entry
         self.fills += 1
 
@@ -236,6 +221,11 @@ class ShadowPaging:
         return table + (va >> 12 & 511) * 8
 
     # -- protection ---------------------------------------------------------------
+
+    def guest_address(self, host: int) -> int | None:
+        """Return the guest-physical address of a host-physical one, None if it has none."""
+        frame = self._guest_frame.get(host // PAGE)
+        return None if frame is None else frame * PAGE + host % PAGE
 
     def is_table(self, gpa: int) -> bool:
         """Return whether a guest-physical address is in a protected guest page table."""
@@ -272,13 +262,13 @@ class ShadowPaging:
         for root, level, base in uses:
             self._drop_range(root, base, 1 << (12 + 9 * (level + 1)))
         del self.tables[frame], self.writes[frame]
-        for regime in ("U", "S", "S+SUM"):
+        for regime in TRANSLATED:
             space = self.spaces.get((frame, regime))
             if space is not None:
                 self._release(space)
 
     def _drop_range(self, root: int, first: int, size: int) -> None:
-        for regime in ("U", "S", "S+SUM"):
+        for regime in TRANSLATED:
             space = self.spaces.get((root, regime))
             if space is None:
                 continue
@@ -307,14 +297,6 @@ class ShadowPaging:
         frame = self._guest_frame.get(pte >> 10)
         if frame is not None and frame in self.writable:
             yield self.writable[frame]
-
-    @property
-    def _guest_frame(self) -> dict[int, int]:
-        inverse = getattr(self, "_inverse", None)
-        if inverse is None:
-            inverse = {m: n + self.first_frame for n, m in enumerate(self.p2m)}
-            self._inverse = inverse
-        return inverse
 
 
 class ShadowFull(Exception):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from vlab.counters import Counters
 from vlab.hart_counters import translation_counters, trap_counters
 from vlab.isa.counting import settle
-from vlab.isa.execute import check_interrupt
+from vlab.isa.csr import counter_allowed
+from vlab.isa.execute import NO_RESERVATION, check_interrupt, pending_interrupt
 from vlab.isa.fields import MASK64, M, S, U
 from vlab.machine import Machine
 from vlab.state import Hart
+from vlab.vmm.emulator import emulate
 from vlab.vmm.monitor import Monitor
 from vlab.vmm.shadow import ShadowFull, ShadowPaging, Space
 
@@ -30,13 +32,18 @@ class VirtualCpuMonitor(Monitor):
         super().__init__(machine)
         self.vcpu, self.shadow = vcpu, shadow
         self.space: Space | None = None
+        shadow.on_release = lambda: machine.charge("shadow_flushes")
         self.hart.intercept = MASK64
         self.attributed = 0
 
     def enter(self) -> None:
         """Load the virtual CPU on the hardware: called before the guest runs."""
         vcpu, hart = self.vcpu, self.hart
-        check_interrupt(vcpu)
+        if pending_interrupt(vcpu):
+            check_interrupt(vcpu)
+            self.machine.charge("interrupts")
+        if vcpu.reservation == NO_RESERVATION:  # lost to a trap; 0: the hardware's own holds
+            hart.reservation, vcpu.reservation = NO_RESERVATION, 0
         try:
             space = self.shadow.space(vcpu)
         except ShadowFull:
@@ -50,7 +57,7 @@ class VirtualCpuMonitor(Monitor):
             if self.shadow.asids == 1:  # no tags: nothing of the other space may stay
                 self.shadow.flush(None, 0)
         # `time` alone is read without a trap: `cycle` and `instret` must count what is emulated.
-        hart.scounteren = 2 & (vcpu.scounteren if vcpu.priv == U else MASK64)
+        hart.scounteren = 2 if counter_allowed(vcpu, 1) else 0
         hart.pc = vcpu.pc
 
     def attribute(self) -> None:
@@ -59,6 +66,16 @@ class VirtualCpuMonitor(Monitor):
         self.vcpu.limit += retired - self.attributed
         self.attributed = retired
         self.vcpu.pc = self.hart.pc
+
+    def emulate(self, bits: int = 0) -> int:
+        """Emulate the instruction at ``pc``; a reservation may be made here and used there."""
+        vcpu, hart, memory = self.vcpu, self.hart, self.vcpu.memory
+        address = memory.guest_address(hart.reservation)
+        vcpu.reservation = NO_RESERVATION if address is None else address
+        status = emulate(vcpu, bits)
+        if vcpu.reservation != NO_RESERVATION:
+            hart.reservation, vcpu.reservation = memory.host_address(vcpu.reservation), 0
+        return status
 
     def fill(self, va: int, pte: int, level: int) -> None:
         """Fill the shadow; when the monitor runs out of frames, begin anew."""
