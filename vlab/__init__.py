@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from vlab.costs import Costs, Cycles, preset, price
     from vlab.counters import COUNTERS, Counters
+    from vlab.engines.custom import instruction
     from vlab.errors import VlabError
     from vlab.experiments import Comparison, Result, Workload, boot, compare, run, shell, workloads
     from vlab.experiments.recording import Recording, record
@@ -42,6 +43,7 @@ __all__ = [
     "__version__",
     "boot",
     "compare",
+    "instruction",
     "preset",
     "price",
     "record",
@@ -58,6 +60,7 @@ _HOMES = {
     "vlab.experiments.session_opening": "session",
     "vlab.counters": "COUNTERS Counters",
     "vlab.costs": "Costs Cycles preset price",
+    "vlab.engines.custom": "instruction",
     "vlab.errors": "VlabError",
     "vlab.modes.fullvirt": "FullVirt",
     "vlab.modes.paravirt": "ParaVirt",

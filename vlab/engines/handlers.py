@@ -7,6 +7,9 @@ engine runs.
 
 from __future__ import annotations
 
+from functools import cache
+from types import FunctionType
+
 from vlab.engines.ir_text import (
     IMM,
     LENGTH,
@@ -27,7 +30,7 @@ from vlab.engines.lowering import Module
 from vlab.engines.semantics import executor
 from vlab.isa.execute import EXIT
 from vlab.isa.fields import LOAD, STORE
-from vlab.isa.table import INSTRUCTIONS, Instruction
+from vlab.isa.table import INSTRUCTIONS, ON_CHANGE, Instruction
 from vlab.state import FAST_ENTRIES, FAST_WORDS
 
 LOAD_UNIT, STORE_UNIT = 1, 1 << 32
@@ -220,7 +223,7 @@ def slow(module: Module, row: Instruction) -> str:
     )
     if row.kind in ("load", "store"):
         body += register("rs1") + "  %va = add i64 %rs1.v, %imm\n"
-    name = module.name_of(EXECUTORS[row.index])
+    name = module.name_of(executors()[row.index])
     body += (
         f"  %status = call i64 {name}(ptr %hart, i64 %rd, i64 %rs1, i64 %rs2, i64 %imm)\n"
         f"  %exits = icmp eq i64 %status, {EXIT}\n"
@@ -233,4 +236,10 @@ def slow(module: Module, row: Instruction) -> str:
     return define(f"slow.{row.index}", body, "noinline cold")
 
 
-EXECUTORS = [executor(row) for row in INSTRUCTIONS]
+@cache
+def executors() -> list[FunctionType]:
+    """Return the function that executes each row."""
+    return [executor(row) for row in INSTRUCTIONS]
+
+
+ON_CHANGE.append(executors.cache_clear)

@@ -17,6 +17,7 @@ from vlab.engines.code_cache import PAGE_BYTES
 from vlab.exits import ExitReason
 from vlab.isa.csr import write_satp
 from vlab.isa.mmu import tlb_flush
+from vlab.isa.table import INSTRUCTIONS, ON_CHANGE, STANDARD
 from vlab.state import Hart
 
 CODE_POOL_PAGES = 1024
@@ -54,8 +55,6 @@ def generate(heat: int = 0) -> str:
         *([translator.translate] if heat else []),
     ):
         module.name_of(function)
-    from vlab.isa.table import INSTRUCTIONS
-
     pairs = []
     for row in INSTRUCTIONS:
         module.chunks.append(handlers.slow(module, row))
@@ -68,7 +67,7 @@ def generate(heat: int = 0) -> str:
     hot = "@heat" if heat else "@decode"
     table = ["@decode", "@illegal", "@cross", "@next_page", "@dispatch", hot, *pairs]
     entries = ", ".join(f"ptr {name}" for name in table)
-    executors = [module.name_of(f) for f in handlers.EXECUTORS]
+    executors = [module.name_of(f) for f in handlers.executors()]
     module.chunks.append(
         f"@handlers = constant [{len(table)} x ptr] [{entries}]\n"
         f"@executors = internal constant [{len(executors)} x ptr] "
@@ -85,10 +84,18 @@ def generate(heat: int = 0) -> str:
     return module.text()
 
 
+def _own_rows() -> str:
+    if len(INSTRUCTIONS) == len(STANDARD):
+        return ""
+    from vlab.engines.custom import own_rows
+
+    return f"-{own_rows()}"
+
+
 @cache
-def _library(heat: int) -> object_cache.Library:
+def _library(heat: int, own: str) -> object_cache.Library:
     names = ["run", "handlers", *(f"export.{f.__name__}" for f in EXPORTS)]
-    name = f"translator-{heat}" if heat else "interpreter"
+    name = (f"translator-{heat}" if heat else "interpreter") + own
     return object_cache.load(name, partial(generate, heat), names)
 
 
@@ -105,14 +112,18 @@ def _decoder() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     )
 
 
+ON_CHANGE.append(_decoder.cache_clear)
+
+
 class Interpreter:
     """Runs harts on machine code; the same results as `PythonEngine`, counters included."""
 
     name = "interpreter"
 
     def __init__(self, heat: int = 0) -> None:
-        library = _library(heat)
+        library = _library(heat, _own_rows())
         self._run = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_void_p)(library["run"])
+        self._decoder = _decoder()
         self._handlers = library["handlers"]
         for function in EXPORTS:
             count = function.__code__.co_argcount
@@ -125,7 +136,7 @@ class Interpreter:
     def attach(self, hart: Hart) -> None:
         """Prepare a hart's record: give it its memory, decoder and code cache."""
         memory = hart.memory
-        buckets, rows, rvc = _decoder()
+        buckets, rows, rvc = self._decoder
         hart.ram_base, hart.ram_size = memory.base, memory.size
         hart.ram_pointer = memory.pointer
         pages = memory.size >> 12
@@ -136,7 +147,7 @@ class Interpreter:
         hart.decode_buckets, hart.decode_rows = buckets.ctypes.data, rows.ctypes.data
         hart.decode_rvc, hart.handlers = rvc.ctypes.data, self._handlers
         hart.fast_used = 1
-        hart.owned = (pool, code_map)  # kept alive with the record
+        hart.owned = (pool, code_map, self._decoder)  # kept alive with the record
         memory.code_map = code_map
 
     def run(self, hart: Hart, budget: int) -> ExitReason:

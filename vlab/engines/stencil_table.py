@@ -8,12 +8,12 @@ import struct
 import numpy as np
 
 from vlab.engines import object_cache
-from vlab.isa.table import INSTRUCTIONS
+from vlab.isa.table import standard_rows
 
 NEXT_HOLE = 13
 """Index of the hole ``next`` in `vlab.engines.stencils.HOLES`."""
 
-ENTRY = 2 * len(INSTRUCTIONS)
+ENTRY = 2 * len(standard_rows())
 LEAVE = ENTRY + 1
 COUNT = LEAVE + 1
 """Row r has the stencils 2r and 2r + 1 (branches and jumps within the page)."""
@@ -51,7 +51,7 @@ class StencilTable:
     def missing(self) -> list[int]:
         """Return the rows without a stencil."""
         sizes = self.index.reshape(-1, 4)[:, 1]
-        return [row.index for row in INSTRUCTIONS if sizes[2 * row.index] == 0]
+        return [row.index for row in standard_rows() if sizes[2 * row.index] == 0]
 
 
 def compile_stencils() -> bytes:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from vlab.engines.handlers import LOAD_UNIT, STORE_UNIT, lookup, meaning
 from vlab.engines.ir_text import SIGNATURE, field, read
 from vlab.engines.lowering import Module
-from vlab.isa.table import INSTRUCTIONS, Instruction
+from vlab.isa.table import Instruction, standard_rows
 
 HOLES = (
     "rd", "rs1", "rs2", "imm", "offset", "link", "delta", "target", "rest", "loads", "stores",
@@ -240,7 +240,7 @@ assert (LOAD_UNIT, STORE_UNIT) == (1, 1 << 32)  # how `loads` and `stores` are c
 def generate(module: Module) -> str:
     """Return all stencils as LLVM IR text."""
     module.chunks.append(declarations() + entry() + leave())
-    for row in INSTRUCTIONS:
+    for row in standard_rows():
         if row.kind in KINDS:
             module.chunks.append(KINDS[row.kind](module, row))
     return module.text()

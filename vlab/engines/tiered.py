@@ -16,7 +16,7 @@ import numpy as np
 from vlab.engines import stencil_table
 from vlab.engines.interpreter import Interpreter
 from vlab.engines.stencil_table import BRANCH, JAL, JALR, LOAD, NONE, PLAIN, STORE
-from vlab.isa.table import INSTRUCTIONS
+from vlab.isa.table import INSTRUCTIONS, STANDARD
 from vlab.state import Hart
 
 HEAT = 64
@@ -69,6 +69,7 @@ class Translator(Interpreter):
         table, pool = self.stencils, executable_memory(CODE_BYTES)
         kinds = np.array([KINDS.get(row.kind, NONE) for row in INSTRUCTIONS], dtype=np.uint64)
         kinds[table.missing()] = NONE
+        kinds[len(STANDARD) :] = NONE
         hart.jit_pool = np.frombuffer(pool, np.uint8).ctypes.data
         hart.jit_used, hart.jit_limit = 0, CODE_BYTES
         hart.stencil_code = table.code.ctypes.data

@@ -20,7 +20,7 @@ from typing import Any
 
 from vlab.engines.python import PythonEngine
 from vlab.isa.decode import decode
-from vlab.isa.table import INSTRUCTIONS
+from vlab.isa.table import standard_rows
 from vlab.state import Hart
 
 RECORD = Path(__file__).parent.parent / "data" / "calibration.json"
@@ -83,7 +83,7 @@ def lengths() -> dict[str, int]:
     """Return the host instructions that emulate one instruction, by row."""
     code = functions(assembly())
     result = {}
-    for row in INSTRUCTIONS:
+    for row in standard_rows():
         fast = code.get(f"near.{row.index}") or code.get(f"op.{row.index}")
         if fast is not None:
             result[row.name] = path_length(fast)

@@ -18,27 +18,27 @@ def sext(x: int, width: int) -> int:
 
 
 def quotient(a: int, b: int) -> int:
-    """Return the signed quotient of two words, rounded towards zero (``b`` not 0)."""
-    x, y = signed(a), signed(b)
+    """Return the signed quotient of two words, rounded towards zero (by 1 if ``b`` is 0)."""
+    x, y = signed(a), signed(b) or 1
     q = abs(x) // abs(y)
     return (q if (x < 0) == (y < 0) else -q) & MASK64
 
 
 def remainder(a: int, b: int) -> int:
-    """Return the signed remainder of two words, with the dividend's sign (``b`` not 0)."""
-    x, y = signed(a), signed(b)
+    """Return the signed remainder of two words, with the dividend's sign (by 1 if ``b`` is 0)."""
+    x, y = signed(a), signed(b) or 1
     r = abs(x) % abs(y)
     return (-r if x < 0 else r) & MASK64
 
 
 def uquotient(a: int, b: int) -> int:
-    """Return the unsigned quotient of two words (``b`` not 0)."""
-    return a // b
+    """Return the unsigned quotient of two words (by 1 if ``b`` is 0)."""
+    return a // (b or 1)
 
 
 def uremainder(a: int, b: int) -> int:
-    """Return the unsigned remainder of two words (``b`` not 0)."""
-    return a % b
+    """Return the unsigned remainder of two words (by 1 if ``b`` is 0)."""
+    return a % (b or 1)
 
 
 def mul_high_ss(a: int, b: int) -> int:

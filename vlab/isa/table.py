@@ -202,6 +202,11 @@ def remove(name: str) -> None:
     _changed()
 
 
+def standard_rows() -> list[Instruction]:
+    """Return the architecture's own rows: always the first, at the same positions."""
+    return INSTRUCTIONS[: len(STANDARD)]
+
+
 def _changed() -> None:
     for forget in ON_CHANGE:
         forget()
