@@ -59,7 +59,7 @@ def helper(value: int) -> int:
 
 
 def odd(rs1, rs2):
-    if signed(rs1) < LOWEST and not rs2 == 5:
+    if signed(rs1) < LOWEST and not rs2 == 5:  # noqa: SIM201
         total = helper(rs1) - quotient(rs1, rs2)
     else:
         total += rs1 << rs2

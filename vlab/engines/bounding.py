@@ -196,7 +196,7 @@ def bounded(name: str, function: FunctionType, calling: tuple[str, ...] = ()) ->
     meaning.__source__, meaning.__callees__ = source, tuple(callees.values())
     if not calling:
         try_lowering(name, meaning)
-    return meaning  # type: ignore[no-any-return]
+    return meaning
 
 
 def try_lowering(name: str, meaning: FunctionType) -> None:
