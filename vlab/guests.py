@@ -18,6 +18,7 @@ from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 
+from vlab import guest_lines
 from vlab.errors import BuildError
 
 SOURCES = Path(__file__).parent.parent / "guests"
@@ -58,15 +59,17 @@ def build(out_dir: str | Path = IMAGES) -> dict[str, Path]:
         raise BuildError("the compiler is missing: pip install 'vlab[guests]'")
     out = Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
+    lines: dict[str, guest_lines.LineTable] = {}
     with tempfile.TemporaryDirectory() as scratch:
-        names = [name for arch in ARCHITECTURES for name in _build_kernel(arch, out)]
-        programs = _build_programs(Path(scratch))
+        names = [name for arch in ARCHITECTURES for name in _build_kernel(arch, out, lines)]
+        programs = _build_programs(Path(scratch), lines)
         _run(
             [sys.executable, "mkfs.py", str((out / "fs.img").absolute()), *programs],
             "mkfs.py",
         )
     shutil.copyfile(SOURCES / "workloads.json", out / "workloads.json")
-    names += ["fs.img", "workloads.json"]
+    (out / guest_lines.LINES.name).write_text(guest_lines.write(lines), "utf-8")
+    names += ["fs.img", "workloads.json", guest_lines.LINES.name]
     sums = (f"{hashlib.sha256((out / n).read_bytes()).hexdigest()}  {n}\n" for n in sorted(names))
     (out / CHECKSUMS).write_text("".join(sums), "utf-8")
     return {name: out / name for name in [*names, CHECKSUMS]}
@@ -84,27 +87,36 @@ def _require_sources() -> None:
         raise BuildError(f"no guest sources at {SOURCES}: use a checkout of the repository")
 
 
-def _build_kernel(arch: str, out: Path) -> list[str]:
-    """Build one image, stripped, and the list of its symbols."""
+def _build_kernel(arch: str, out: Path, lines: dict[str, guest_lines.LineTable]) -> list[str]:
+    """Build one image, stripped, and the list of its symbols; note its lines."""
     sources = kernel_sources(arch)
     elf, symbols = f"{arch}.elf", f"{arch}.sym"
     includes = ("include", "kernel", f"kernel/arch/{arch}")
     image = (out / elf).absolute()
-    _compile(sources, includes, "kernel/kernel.ld", image)
+    _compile(sources, includes, "kernel/kernel.ld", image, "-g")
+    lines[arch] = _line_table(image)
     (out / symbols).write_text(_symbols(image), "utf-8")
     _compile(sources, includes, "kernel/kernel.ld", image, "-s")
     return [elf, symbols]
 
 
-def _build_programs(scratch: Path) -> list[str]:
-    """Build the user programs and return mkfs's arguments for them."""
+def _line_table(image: Path) -> guest_lines.LineTable:
+    with image.open("rb") as file:
+        return guest_lines.extract(ELFFile(file))
+
+
+def _build_programs(scratch: Path, lines: dict[str, guest_lines.LineTable]) -> list[str]:
+    """Build the user programs, note their lines, and return mkfs's arguments for them."""
     arguments = []
     library = [f"user/{name}" for name in LIBRARY]
     for source in sorted((SOURCES / "user").glob("*.c")):
         if source.name in LIBRARY:
             continue
         program = scratch / source.stem
-        _compile([f"user/{source.name}", *library], ("include",), "user/user.ld", program, "-s")
+        files = [f"user/{source.name}", *library]
+        _compile(files, ("include",), "user/user.ld", program, "-g")
+        lines[source.stem] = _line_table(program)
+        _compile(files, ("include",), "user/user.ld", program, "-s")
         arguments.append(f"bin/{source.stem}={program}")
     return arguments + [
         f"{path.relative_to(SOURCES / 'files')}={path.relative_to(SOURCES)}"
@@ -128,7 +140,9 @@ def kernel_sources(arch: str) -> list[str]:
 def _compile(
     sources: list[str], includes: tuple[str, ...], script: str, output: Path, *more: str
 ) -> None:
-    command = [sys.executable, "-m", "ziglang", "cc", *_FLAGS, *more]
+    debugging = {"-g", "-g0"} if "-g" in more else set()
+    flags = [flag for flag in _FLAGS if flag not in debugging]
+    command = [sys.executable, "-m", "ziglang", "cc", *flags, *more]
     command += [f"-I{directory}" for directory in includes]
     _run([*command, f"-Wl,-T,{script}", *sources, "-o", str(output)], output.name)
 

@@ -1,0 +1,80 @@
+"""From an instruction of the guest to its source line."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from vlab import guest_lines, guests
+from vlab.guest_lines import LineTable, Place
+
+
+def functions(image: str) -> list[tuple[int, str]]:
+    """Return address and name of what an image's list of symbols has in its code."""
+    rows = (guests.IMAGES / f"{image}.sym").read_text("utf-8").split("\n")
+    return [(int(row.split()[0], 16), row.split()[1]) for row in rows if row]
+
+
+@pytest.mark.parametrize("image", ["native", "pv"])
+def test_a_function_begins_in_the_file_that_defines_it(image: str) -> None:
+    """Where a symbol of the code begins, the source file is one with that symbol's definition."""
+    texts = {path: path.read_text("utf-8") for path in guests.SOURCES.rglob("*.[chS]")}
+    checked = 0
+    for address, name in functions(image):
+        place = guest_lines.place(image, address)
+        if place is None:
+            continue
+        pattern = rf"^(?!extern)(\w[\w \*]* \*?)?{name}(\(|:)"
+        files = {p for p, text in texts.items() if re.search(pattern, text, re.MULTILINE)}
+        assert guests.SOURCES / place.file in files, (name, place)
+        checked += 1
+    assert checked > 150
+
+
+def test_privileged_instructions_come_from_lines_that_say_so() -> None:
+    """The line of an sret in the kernel's image is the line of the source with sret on it."""
+    import vlab
+
+    session = vlab.session("hello", "native")
+    session.until(symbol="trap_entry")
+    first = guest_lines.place("native", session.pc)
+    assert first is not None
+    assert first.file == "kernel/arch/native/entry.S"
+    lines = session.disassemble(session.pc, 0, 400)
+    returns = [line.address for line in lines if line.text == "sret"]
+    assert returns
+    for address in returns:
+        place = guest_lines.place("native", address)
+        assert place is not None
+        assert "sret" in place.text()[0][1]
+
+
+def test_programs_have_tables_of_their_own() -> None:
+    """Programs are linked at one address and told apart by name."""
+    start = 0x1_0000_0000
+    ends = {name: guest_lines.tables()[name].starts[-1] for name in ("hello", "mixed")}
+    assert all(end > start for end in ends.values())
+    assert guest_lines.place("mixed", 0x8020_0000) is None
+    assert guest_lines.place("no such program", start) is None
+
+
+def test_tables_are_written_and_read_back() -> None:
+    """Tables survive being written down, gaps without a line included."""
+    table = LineTable()
+    for address, place in ((0x100, Place("a.c", 3)), (0x104, None), (0x200, Place("b/c.h", 70))):
+        table.add(address, place)
+    found = guest_lines.read(guest_lines.write({"x": table}))["x"]
+    assert (found.starts, found.places) == (table.starts, table.places)
+    assert found.place(0x0FF) is None
+    assert found.place(0x103) == Place("a.c", 3)
+    assert found.place(0x180) is None
+
+
+def test_without_a_checkout_there_is_a_place_but_no_text(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An installed vlab names file and line, and shows no text."""
+    monkeypatch.setattr(guest_lines, "SOURCES", tmp_path)
+    assert Place("kernel/main.c", 5).text(2) == []

@@ -1,0 +1,140 @@
+"""Which line of the guest's C and assembly sources an instruction comes from.
+
+The committed images are stripped. `vlab.guests.build` compiles each once more with debugging
+information, which changes none of its code, and keeps the line tables (DWARF 4, section 6.2) as
+text in ``vlab/images/guest.lines``. The text of the lines is read from ``guests/`` where there is
+a checkout of the repository.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+SOURCES = Path(__file__).parent.parent / "guests"
+LINES = Path(__file__).parent / "images" / "guest.lines"
+
+
+class Place(NamedTuple):
+    """A line of a source file; the file is relative to ``guests/``."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+    def text(self, around: int = 0) -> list[tuple[int, str]]:
+        """Return the line, and so many before and after it; nothing without a checkout."""
+        path = SOURCES / self.file
+        if not path.is_file():
+            return []
+        lines = path.read_text("utf-8").splitlines()
+        first = max(1, self.line - around)
+        return [
+            (number, lines[number - 1])
+            for number in range(first, min(len(lines), self.line + around) + 1)
+        ]
+
+
+class LineTable:
+    """The lines of one image, by address."""
+
+    def __init__(self) -> None:
+        self.starts: list[int] = []
+        self.places: list[Place | None] = []
+
+    def add(self, address: int, place: Place | None) -> None:
+        """Append that from this address on, the code is of this line, or of none."""
+        if not self.places or self.places[-1] != place:
+            self.starts.append(address)
+            self.places.append(place)
+
+    def place(self, address: int) -> Place | None:
+        """Return the line that the instruction at an address comes from."""
+        found = bisect_right(self.starts, address) - 1
+        return self.places[found] if found >= 0 else None
+
+
+def place(image: str, address: int) -> Place | None:
+    """Return where an instruction comes from.
+
+    Parameters
+    ----------
+    image
+        ``native`` or ``pv`` for the kernels, a program's name for programs, as in ``bin/mixed``.
+    """
+    table = tables().get(image)
+    return None if table is None else table.place(address)
+
+
+@cache
+def tables() -> dict[str, LineTable]:
+    """Return the line table of each image."""
+    return read(LINES.read_text("utf-8")) if LINES.is_file() else {}
+
+
+def read(text: str) -> dict[str, LineTable]:
+    """Return what `write` wrote down."""
+    result: dict[str, LineTable] = {}
+    files: list[str] = []
+    address = 0
+    for row in text.splitlines():
+        words = row.split()
+        if words[0] == "file":
+            files.append(words[1])
+        elif words[0] == "image":
+            result[words[1]] = table = LineTable()
+            address = 0
+        else:
+            address += int(words[0], 16)
+            at = Place(files[int(words[1])], int(words[2])) if len(words) == 3 else None
+            table.add(address, at)
+    return result
+
+
+def write(tables: Mapping[str, LineTable]) -> str:
+    """Return tables as text: ``file`` rows, ``image`` rows, ``step file line`` rows."""
+    files = sorted({at.file for table in tables.values() for at in table.places if at})
+    number = {name: n for n, name in enumerate(files)}
+    rows = [f"file {name}" for name in files]
+    for name, table in tables.items():
+        rows.append(f"image {name}")
+        before = 0
+        for start, at in zip(table.starts, table.places, strict=True):
+            rows.append(f"{start - before:x}" + (f" {number[at.file]} {at.line}" if at else ""))
+            before = start
+    return "".join(f"{row}\n" for row in rows)
+
+
+def extract(elf: Any) -> LineTable:
+    """Return the line table of an image with debugging information (an ``ELFFile``)."""
+    rows = sorted(_rows(elf.get_dwarf_info()), key=lambda row: (row[0], row[1] is not None))
+    table = LineTable()
+    for n, (address, at) in enumerate(rows):
+        if n + 1 == len(rows) or rows[n + 1][0] != address:
+            table.add(address, at)
+    return table
+
+
+def _rows(dwarf: Any) -> Iterator[tuple[int, Place | None]]:
+    for unit in dwarf.iter_CUs():
+        program = dwarf.line_program_for_CU(unit)
+        directories = [d.decode() for d in program.header.include_directory]
+        names = [_name(file, directories) for file in program.header.file_entry]
+        for entry in program.get_entries():
+            state = entry.state
+            if state is None:
+                continue
+            name = names[state.file - 1]
+            known = not state.end_sequence and state.line and (SOURCES / name).is_file()
+            yield state.address, Place(name, state.line) if known else None
+
+
+def _name(file: Any, directories: Iterable[str]) -> str:
+    """Return a file's name relative to ``guests/``, where the compiler ran."""
+    folder = ["", *directories][file.dir_index]
+    return (Path(folder) / file.name.decode()).as_posix()
