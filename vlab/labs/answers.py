@@ -65,3 +65,10 @@ def agree(situation: str, expected: Any, seen: Any, where: str) -> None:
     if seen == expected and not isinstance(expected, int | dict):
         return
     raise WrongAnswer(situation, shown(expected), shown(seen), where)
+
+
+def in_student_lines(message: str, before: int) -> str:
+    """Return an assembler's message with the line counted from the student's first."""
+    head, _, rest = message.partition(":")
+    number = head.removeprefix("line ")
+    return f"line {int(number) - before}:{rest}" if number.isdigit() else message

@@ -13,7 +13,6 @@ address of the entry, a1: new value) and ``flush_updates``, and may use the symb
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +21,7 @@ from vlab.costs import preset
 from vlab.isa.assembler import assemble
 from vlab.isa.expressions import AssemblyError
 from vlab.isa.fields import MASK64, PTE_D, PTE_W
-from vlab.labs.answers import WrongAnswer, agree
+from vlab.labs.answers import WrongAnswer, agree, in_student_lines
 from vlab.memory import PAGE
 from vlab.modes.compose import Guest
 from vlab.modes.paravirt import A0, ParaVirt
@@ -231,7 +230,7 @@ def run_guest_half(
     try:
         code = assemble(text, RAM_BASE, SYMBOLS | {"BATCH": batch}).code
     except AssemblyError as error:
-        message = _in_student_lines(str(error), MAIN.count("\n") + 1)
+        message = in_student_lines(str(error), MAIN.count("\n") + 1)
         raise WrongAnswer("assembling GUEST", "no error", message, "GUEST") from None
     setup = Setup("paravirt", code, None, "", pages * PAGE, "interpreter", "cycles", preset(), {},
                   monitor=monitor(student))  # fmt: skip
@@ -249,15 +248,3 @@ def run_guest_half(
     if ended.crash:
         how = f"{ended.outcome}: {ended.crash}"
     return Batched(vm.batches, writable, how)
-
-
-def _in_student_lines(message: str, before: int) -> str:
-    """Return an assembler's message with the line counted from the student's first."""
-    head, _, rest = message.partition(":")
-    number = head.removeprefix("line ")
-    return f"line {int(number) - before}:{rest}" if number.isdigit() else message
-
-
-def pack(pairs: list[tuple[int, int]]) -> bytes:
-    """Return updates as the array that a guest hands over."""
-    return b"".join(struct.pack("<2Q", *pair) for pair in pairs)
