@@ -195,9 +195,7 @@ class DriverMonitor(FullVirt):
             self.rows.append({"pc": self.vcpu.pc, "reason": reason, "address": address})
 
 
-def serve(
-    driver: str, requests: list[tuple[int, int]], disk: bytes, pages: int = 64
-) -> Served:
+def serve(driver: str, requests: list[tuple[int, int]], disk: bytes, pages: int = 64) -> Served:
     """Run a driver under a trap-and-emulate monitor.
 
     Parameters

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from vlab.isa.execute import raise_trap
 from vlab.isa.fields import (
     FETCH,
     LOAD,
@@ -34,7 +35,6 @@ from vlab.isa.fields import (
     Cause,
     U,
 )
-from vlab.isa.execute import raise_trap
 from vlab.isa.mmu import leaf_address, page_fault
 from vlab.labs.answers import WrongAnswer, agree
 from vlab.memory import PAGE

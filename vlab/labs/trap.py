@@ -180,4 +180,3 @@ def monitor(student: Any) -> type[FullVirt]:
                     setattr(vcpu, word, value)
 
     return TrapMonitor
-
