@@ -90,6 +90,8 @@ class Machine:
     on_syscall : callable or None
         An observer, called with the guest's record (the hart, or the virtual CPU) at each
         system call of a user program, before it is taken.
+    execute : callable
+        Runs the hart: the engine, or what serves exits besides. None: all exits were handled.
     """
 
     def __init__(
@@ -112,6 +114,8 @@ class Machine:
         self.console: Any = None
         self.timer: Any = None
         self.tohost: int | None = None
+        self.maximum = 0
+        self.execute: Callable[[Hart, int], ExitReason | None] = engine.run
         self._hardware = (
             self.rates["walk_references"],
             self.rates["tlb_flushes"],
@@ -261,6 +265,7 @@ class Machine:
         machine stays as it is and can be inspected or run on.
         """
         result = self.outcome = Outcome()
+        self.maximum = max_instructions
         try:
             while True:
                 self.advance()
@@ -275,7 +280,9 @@ class Machine:
                     progress(self.guest_instructions)
                 mode.enter()
                 budget = self.budget(left)
-                reason = self.engine.run(self.hart, budget)
+                reason = self.execute(self.hart, budget)
+                if reason is None:
+                    continue
                 if reason == ExitReason.BUDGET:
                     self.feed()
                 mode.handle(reason)

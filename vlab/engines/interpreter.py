@@ -122,6 +122,7 @@ class Interpreter:
 
     def __init__(self, heat: int = 0) -> None:
         library = _library(heat, _own_rows())
+        self.run_address = library["run"]
         self._run = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_void_p)(library["run"])
         self._decoder = _decoder()
         self._handlers = library["handlers"]

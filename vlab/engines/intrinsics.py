@@ -214,7 +214,11 @@ drop:
   br label %done
 done:
   ret i64 0
-}}
+}}"""
+
+
+def _clear_fast() -> str:
+    return f"""
 define internal i64 @clear_fast(ptr %hart) noinline {{
 entry:
   %first = getelementptr i64, ptr %hart, i64 {LAYOUT["fast"][0]}
@@ -248,5 +252,8 @@ ARITHMETIC = "\n".join(
 )
 """What meanings may call, as LLVM IR text."""
 
-PRELUDE = ARITHMETIC + _ram_access()
+CLEAR_FAST = _clear_fast()
+"""What functions need that change a translation."""
+
+PRELUDE = ARITHMETIC + _ram_access() + CLEAR_FAST
 """What every lowered function may call."""

@@ -69,9 +69,17 @@ class Module:
         Python functions that are not lowered but emitted: ``{function: emitter}``.
     prelude
         IR text put in front (declarations, helper functions).
+    records
+        Layout of each record, by the name that its parameter has everywhere.
     """
 
-    def __init__(self, intrinsics: dict[Any, Emit], prelude: str = "") -> None:
+    def __init__(
+        self,
+        intrinsics: dict[Any, Emit],
+        prelude: str = "",
+        records: dict[str, dict[str, tuple[int, int]]] | None = None,
+    ) -> None:
+        self.records = records or {"hart": LAYOUT}
         self.intrinsics = intrinsics
         self.heat = 0
         self.chunks = [prelude]
@@ -167,9 +175,10 @@ class FunctionLowering:
 
     def text(self) -> str:
         parameters = [a.arg for a in self.tree.args.args]
-        signature = ", ".join("ptr %hart" if p == "hart" else f"i64 %a.{p}" for p in parameters)
+        records = self.module.records
+        signature = ", ".join(f"ptr %{p}" if p in records else f"i64 %a.{p}" for p in parameters)
         for p in parameters:
-            if p != "hart":
+            if p not in records:
                 self.do(f"store i64 %a.{p}, ptr {self.slot(p)}")
         self.block(self.tree.body)
         if not self.terminated:
@@ -258,19 +267,24 @@ class FunctionLowering:
         if isinstance(node, ast.Subscript):
             if not isinstance(node.value, ast.Attribute):
                 raise self.fail(node, "only hart.array[i] can be indexed")
-            first, _ = self.layout(node.value)
+            record, first = self.layout(node.value)
             index = self.word(self.value(node.slice))
             total = self.emit(f"add i64 {index}, {first}")
-            return self.emit(f"getelementptr i64, ptr %hart, i64 {total}")
-        first, _ = self.layout(node)
-        return self.emit(f"getelementptr i64, ptr %hart, i64 {first}")
+            return self.emit(f"getelementptr i64, ptr %{record}, i64 {total}")
+        record, first = self.layout(node)
+        return self.emit(f"getelementptr i64, ptr %{record}, i64 {first}")
 
-    def layout(self, node: ast.Attribute) -> tuple[int, int]:
-        if not (isinstance(node.value, ast.Name) and node.value.id == "hart"):
+    def is_record(self, node: ast.expr) -> bool:
+        return isinstance(node, ast.Name) and node.id in self.module.records
+
+    def layout(self, node: ast.Attribute) -> tuple[str, int]:
+        """Return the record that an attribute belongs to, and its first word there."""
+        if not isinstance(node.value, ast.Name) or not self.is_record(node.value):
             raise self.fail(node, "only fields of hart can be used")
-        if node.attr not in LAYOUT:
-            raise self.fail(node, f"a hart has no field {node.attr!r}")
-        return LAYOUT[node.attr]
+        record = node.value.id
+        if node.attr not in self.module.records[record]:
+            raise self.fail(node, f"a {record} has no field {node.attr!r}")
+        return record, self.module.records[record][node.attr][0]
 
     def store(self, target: ast.expr, result: str) -> None:
         if isinstance(target, ast.Name):
@@ -318,7 +332,7 @@ class FunctionLowering:
         raise self.fail(node, "not a constant")
 
     def get_Attribute(self, node: ast.Attribute) -> Value:
-        if isinstance(node.value, ast.Name) and node.value.id == "hart":
+        if self.is_record(node.value):
             return Value(self.emit(f"load i64, ptr {self.field(node)}"))
         return self.constant(node, self.resolve(node))
 
@@ -384,14 +398,14 @@ class FunctionLowering:
 
     def get_Call(self, node: ast.Call) -> Value:
         function = self.resolve(node.func)
-        arguments = [a for a in node.args if not (isinstance(a, ast.Name) and a.id == "hart")]
-        takes_hart = len(arguments) < len(node.args)
-        values = [self.value(a) for a in arguments]
         emitter = self.module.intrinsics.get(function)
         if emitter is not None:
-            return emitter(self, values)
+            return emitter(self, [self.value(a) for a in node.args if not self.is_record(a)])
         if not isinstance(function, FunctionType):
             raise self.fail(node, f"cannot call {function!r}")
-        words = (["ptr %hart"] if takes_hart else []) + [f"i64 {self.word(v)}" for v in values]
+        words = [
+            f"ptr %{ast.unparse(a)}" if self.is_record(a) else f"i64 {self.word(self.value(a))}"
+            for a in node.args
+        ]
         name = self.module.name_of(function)
         return Value(self.emit(f"call i64 {name}({', '.join(words)})"))

@@ -31,8 +31,8 @@ def directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "vlab"
 
 
-def key(name: str) -> str:
-    """Return the digest of all that generated code depends on."""
+def key(name: str, more: tuple[Path, ...] = ()) -> str:
+    """Return the digest of all that generated code depends on; ``more`` are sources of its own."""
     import llvmlite
     import llvmlite.binding as llvm
 
@@ -42,7 +42,7 @@ def key(name: str) -> str:
     sources = [package / "state.py", package / "exits.py"]
     for folder in ("isa", "engines"):
         sources += sorted((package / folder).glob("*.py"))
-    for path in sources:
+    for path in (*sources, *more):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
@@ -94,9 +94,9 @@ def _keep(path: Path, code: bytes) -> None:
 _ALIVE: list[object] = []
 
 
-def stored(name: str, make: Callable[[], bytes]) -> bytes:
+def stored(name: str, make: Callable[[], bytes], more: tuple[Path, ...] = ()) -> bytes:
     """Return the bytes called ``name``, from the cache, or made and then kept there."""
-    path = directory() / f"{name}-{key(name)[:32]}.o"
+    path = directory() / f"{name}-{key(name, more)[:32]}.o"
     data = _stored(path)
     if data is None:
         data = make()
@@ -104,7 +104,9 @@ def stored(name: str, make: Callable[[], bytes]) -> bytes:
     return data
 
 
-def load(name: str, generate: Callable[[], str], symbols: list[str]) -> Library:
+def load(
+    name: str, generate: Callable[[], str], symbols: list[str], more: tuple[Path, ...] = ()
+) -> Library:
     """Return the addresses of ``symbols`` in the object code called ``name``.
 
     Parameters
@@ -115,10 +117,12 @@ def load(name: str, generate: Callable[[], str], symbols: list[str]) -> Library:
         Returns the LLVM IR text; called only if there is no valid object in the cache.
     symbols
         Functions or constants to look up.
+    more
+        Sources that the code is made from besides those of the engines.
     """
     import llvmlite.binding as llvm
 
-    code = stored(name, lambda: compile_object(generate()))
+    code = stored(name, lambda: compile_object(generate()), more)
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     jit = llvm.create_lljit_compiler()

@@ -32,6 +32,7 @@ from vlab.modes.setup import Ended, Setup
 from vlab.sbi import Sbi
 from vlab.sstc import SupervisorTimer
 from vlab.state import Hart
+from vlab.vmm.compiled_exits import CompiledExits, serves_exits
 from vlab.vmm.frames import FramePool, guest_p2m, monitor_frames
 from vlab.vmm.shadow import ShadowPaging
 from vlab.vmm.tracked import TrackedMemory
@@ -220,6 +221,8 @@ class Guest:
 
     def run(self, max_instructions: int, progress: Callable[[int], None] | None = None) -> Ended:
         """Run the guest and return what was counted."""
+        if self.setup.mode == "fullvirt" and serves_exits(self.machine):
+            self.machine.execute = CompiledExits(self.mode, FullVirt).run
         outcome = self.machine.run(self.mode, max_instructions, progress)
         return self.ended(outcome)
 

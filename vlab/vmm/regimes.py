@@ -24,32 +24,52 @@ from vlab.isa.mmu import permitted
 from vlab.isa.pmp import pmp_allows
 from vlab.state import Hart
 
-BARE, MACHINE, BORROWED = "bare", "M", "M+MPRV"
-"""Without translation: S and U mode; M-mode; M-mode whose loads and stores are another's."""
+REGIMES = ("bare", "M", "M+MPRV", "U", "U+MXR", "S", "S+SUM", "S+MXR", "S+SUM+MXR")
+BORROWED = "M+MPRV"
+"""M-mode whose loads and stores are another's."""
 
-SUPERVISOR = ("S", "S+SUM", "S+MXR", "S+SUM+MXR")
-USER = ("U", "U+MXR")
-TRANSLATED = (*USER, *SUPERVISOR)
+FIRST_TRANSLATED = 3
+TRANSLATED = REGIMES[FIRST_TRANSLATED:]
 SUM_SHIFT = 18
+Key = tuple[int | None, str]
 ACCESSES = ((LOAD, PTE_R), (STORE, PTE_W), (FETCH, PTE_X))
+
+
+def regime_number(hart: Hart) -> int:
+    """Return the index in `REGIMES` of a virtual CPU's present regime."""
+    status = hart.mstatus
+    if hart.priv == M:
+        return 2 if status & MPRV != 0 and status & MPP != MPP else 1
+    if hart.satp >> 60 == 0:
+        return 0
+    if hart.priv == U:
+        return 4 if status & MXR != 0 else 3
+    return 5 + (status >> SUM_SHIFT & 3)
+
+
+def key_number(hart: Hart) -> int:
+    """Return the key of an address space as one word."""
+    regime = regime_number(hart)
+    root = hart.satp & SATP_PPN if regime >= FIRST_TRANSLATED else 0
+    return root << 4 | regime
 
 
 def regime_of(vcpu: Hart) -> str:
     """Return the present regime of a virtual CPU."""
-    priv, status = vcpu.priv, vcpu.mstatus
-    if priv == M:
-        return BORROWED if status & MPRV and status & MPP != MPP else MACHINE
-    if vcpu.satp >> 60 == 0:
-        return BARE
-    if priv == U:
-        return USER[status & MXR != 0]
-    return SUPERVISOR[status >> SUM_SHIFT & 3]
+    return REGIMES[regime_number(vcpu)]
 
 
-def key_of(vcpu: Hart) -> tuple[int | None, str]:
+def key_of(vcpu: Hart) -> Key:
     """Return the guest root frame, None without translation, and the regime."""
-    regime = regime_of(vcpu)
-    return (vcpu.satp & SATP_PPN if regime in TRANSLATED else None), regime
+    number = key_number(vcpu)
+    regime = number & 15
+    return (number >> 4 if regime >= FIRST_TRANSLATED else None), REGIMES[regime]
+
+
+def number_of(key: Key) -> int:
+    """Return a key as one word, as `key_number` does."""
+    root, regime = key
+    return (root or 0) << 4 | REGIMES.index(regime)
 
 
 def rights(vcpu: Hart, regime: str, pte: int, gpa: int) -> int:

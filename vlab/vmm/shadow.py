@@ -28,7 +28,7 @@ from vlab.isa.fields import (
 from vlab.isa.mmu import leaf_address
 from vlab.state import Hart
 from vlab.vmm.frames import PAGE, FramePool
-from vlab.vmm.regimes import TRANSLATED, key_of, rights
+from vlab.vmm.regimes import TRANSLATED, Key, key_of, rights
 
 POINTER = PTE_V
 FLOOD = 3
@@ -57,7 +57,7 @@ class Space:
         Host-physical address of each filled leaf entry by virtual page.
     """
 
-    key: tuple[int | None, str]
+    key: Key
     root: int
     asid: int
     tables: dict[tuple[int, int], int] = field(default_factory=dict)
@@ -89,6 +89,8 @@ class ShadowPaging:
 
     Attributes
     ----------
+    version : int
+        Grows whenever a space comes, goes, or changes its tag.
     on_release
         Called whenever the shadow of an address space was thrown away.
     """
@@ -107,11 +109,11 @@ class ShadowPaging:
         self.first_frame = guest_base // PAGE
         self.asids = asids
         self.next_asid = 0
-        self.spaces: dict[tuple[int | None, str], Space] = {}
+        self.spaces: dict[Key, Space] = {}
         self.tables: dict[int, set[tuple[int, int, int]]] = {}
         self.writes: dict[int, int] = {}
         self.writable: dict[int, set[tuple[Space, int]]] = {}
-        self.fills = self.flushes = 0
+        self.fills = self.flushes = self.version = 0
         self.on_release: Callable[[], None] = lambda: None
         self._guest_frame = {m: n + self.first_frame for n, m in enumerate(self.p2m)}
 
@@ -123,10 +125,12 @@ class ShadowPaging:
         found = self.spaces.get(key)
         if found is None:
             found = self.spaces[key] = Space(key, self._table(), self._asid())
+            self.version += 1
             if key[0] is not None:
                 self._protect(key[0], (key[0], 2, 0))
         elif found.asid == UNTAGGED and self.asids > 1:
             found.asid = self._asid()
+            self.version += 1
         return found
 
     def satp(self, space: Space) -> int:
@@ -141,6 +145,7 @@ class ShadowPaging:
             self.next_asid = 1
             for space in self.spaces.values():
                 space.asid = UNTAGGED
+            self.version += 1
             self.flush(None, 0)
         return self.next_asid
 
@@ -166,6 +171,7 @@ class ShadowPaging:
             self.pool.release(frame)
         self.pool.release(space.root)
         del self.spaces[space.key]
+        self.version += 1
         self.flushes += 1
         self.on_release()
 

@@ -1,0 +1,188 @@
+"""Exit handlers as machine code, for monitors whose handlers are the stock ones.
+
+A monitor's handlers are Python methods that a subclass may override. Those that are not
+overridden and that `vlab.vmm.exit_service` has a twin of are served by the twin; everything else
+comes back to Python, to the very methods. Overriding one turns its twin off and nothing else.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from vlab.counters import EXIT_REASONS
+from vlab.engines import object_cache
+from vlab.exits import ExitReason
+from vlab.machine import Machine
+from vlab.state import LAYOUT as HART
+from vlab.state import Hart
+from vlab.vmm import exit_record
+from vlab.vmm.exit_record import ENTER, LOOK_UP, NONE, SPACES, ExitRecord
+from vlab.vmm.regimes import number_of
+
+ROUNDS = 20_000
+"""Exits served in one stay in machine code: a few milliseconds."""
+
+FAR = (1 << 63) - 1
+PLUMBING = ("handle", "on_trap", "enter", "attribute", "exited", "emulate")
+"""Methods that every exit goes through: overriding one leaves all exits to Python."""
+
+HANDLERS = ("on_interrupt", "on_ecall", "on_illegal_instruction", "on_exception")
+"""Handlers that have twins, by their bit in `ExitRecord.serves`."""
+
+PRICES = {
+    "instruction_price": ("retired_user", "retired"),
+    "walk_price": ("walk_references",),
+    "flush_price": ("tlb_flushes",),
+    "miss_price": ("tlb_misses",),
+    "trap_price": ("traps",),
+    "return_price": ("returns",),
+    "interrupt_price": ("interrupts",),
+    "switch_price": ("shadow_switches",),
+}
+
+
+def generate() -> str:
+    """Return the handlers as LLVM IR text."""
+    from vlab.engines.intrinsics import ARITHMETIC, CLEAR_FAST, INTRINSICS
+    from vlab.engines.lowering import FunctionLowering, Module, Value
+    from vlab.vmm import exit_service
+
+    def run_engine(f: FunctionLowering, _: list[Value]) -> Value:
+        word = f"getelementptr i64, ptr %monitor, i64 {exit_record.LAYOUT['run'][0]}"
+        address = f.emit(f"load ptr, ptr {f.emit(word)}")
+        return Value(f.emit(f"call i64 {address}(ptr %hart)"))
+
+    records = {"hart": HART, "vcpu": HART, "monitor": exit_record.LAYOUT}
+    intrinsics = {**INTRINSICS, exit_service.run_engine: run_engine}
+    module = Module(intrinsics, ARITHMETIC + CLEAR_FAST, records)
+    name = module.name_of(exit_service.stay)
+    module.chunks.append(
+        "define i64 @stay(ptr %monitor, ptr %vcpu, ptr %hart, i64 %first) {\n"
+        f"  %r = call i64 {name}(ptr %monitor, ptr %vcpu, ptr %hart, i64 %first)\n"
+        "  ret i64 %r\n}\n"
+    )
+    return module.text()
+
+
+@cache
+def library() -> Any:
+    """Return the compiled ``stay``, from the cache if it is there."""
+    from vlab import clock, counters, machine
+    from vlab.vmm import exit_service, regimes
+
+    modules = (clock, counters, machine, exit_record, exit_service, regimes)
+    sources = tuple(Path(module.__file__) for module in modules)
+    address = object_cache.load("fullvirt-exits", generate, ["stay"], sources)["stay"]
+    return ctypes.CFUNCTYPE(ctypes.c_uint64, *[ctypes.c_void_p] * 3, ctypes.c_uint64)(address)
+
+
+def served(monitor: Any, stock: type) -> int:
+    """Return the bits of the handlers that are the stock ones."""
+
+    def is_stock(name: str) -> bool:
+        return getattr(type(monitor), name) is getattr(stock, name) and name not in vars(monitor)
+
+    if not all(is_stock(name) for name in PLUMBING):
+        return 0
+    return sum(is_stock(name) << bit for bit, name in enumerate(HANDLERS))
+
+
+def serves_exits(machine: Machine) -> bool:
+    """Return whether exits can be served in machine code: the engine is machine code itself.
+
+    A guest that ends its run by a store (HTIF) is looked at after every exit, in Python.
+    """
+    return hasattr(machine.engine, "run_address") and machine.tohost is None
+
+
+class CompiledExits:
+    """Runs a monitor's guest, serving in machine code the exits that need no Python.
+
+    Parameters
+    ----------
+    monitor
+        A monitor with a virtual CPU on shadow page tables.
+    stock
+        The class whose handlers the twins stand for.
+    """
+
+    def __init__(self, monitor: Any, stock: type) -> None:
+        self.monitor, self.machine, self.shadow = monitor, monitor.machine, monitor.shadow
+        self.serves = served(monitor, stock)
+        self.stay = library()
+        record = self.record = ExitRecord()
+        rates = self.machine.rates
+        record.run = self.machine.engine.run_address
+        record.firmware = monitor.sbi is not None
+        record.by_cycles = self.machine.by_cycles
+        record.untagged = self.shadow.asids == 1
+        for price, counters in PRICES.items():
+            setattr(record, price, sum(rates[counter] for counter in counters))
+        for index, reason in enumerate(EXIT_REASONS):
+            record.exit_price[index] = rates.of("exits_by_reason", reason) + rates["exits"]
+        self.known: list[Any] = []
+        self.version = -1
+
+    def run(self, hart: Hart, budget: int) -> ExitReason | None:
+        """Run the guest; what is left to do is the exit returned, None if it is to look up.
+
+        `None` means that all exits were handled: the machine goes on at the head of its loop.
+        """
+        record, machine, monitor = self.record, self.machine, self.monitor
+        while True:
+            self._load()
+            why = self.stay(record.pointer, monitor.vcpu.pointer, hart.pointer, budget)
+            self._unload()
+            if why != ENTER:
+                return None if why == LOOK_UP else ExitReason(why)
+            machine.clock.now = record.now
+            monitor.enter()
+            budget = machine.budget(machine.maximum - machine.guest_instructions)
+
+    def _load(self) -> None:
+        record, machine, monitor = self.record, self.machine, self.monitor
+        deadline = machine.board.bus.deadline()
+        record.deadline = FAR if deadline is None else deadline
+        record.maximum = machine.maximum
+        record.charged, record.slept = machine.charged, machine.slept
+        record.attributed = monitor.attributed
+        record.seen, record.stuck = machine.seen & NONE, machine.stuck
+        record.rounds = ROUNDS
+        record.serves = self.serves if machine.on_syscall is None else self.serves & ~2
+        if self.version != self.shadow.version:
+            self._learn_spaces()
+        record.space = NONE
+        if monitor.space in self.known:
+            record.space = self.known.index(monitor.space)
+        elif monitor.space is not None:
+            record.serves = 0
+
+    def _learn_spaces(self) -> None:
+        record, shadow = self.record, self.shadow
+        usable = [s for s in shadow.spaces.values() if s.asid or shadow.asids == 1]
+        self.known = usable[-SPACES:]
+        for index, space in enumerate(self.known):
+            record.space_key[index] = number_of(space.key)
+            record.space_satp[index] = shadow.satp(space)
+        record.spaces = len(self.known)
+        self.version = shadow.version
+
+    def _unload(self) -> None:
+        record, machine, monitor = self.record, self.machine, self.monitor
+        monitor.attributed = record.attributed
+        if not record.served:
+            return
+        machine.charged = record.charged
+        machine.seen, machine.stuck = record.seen, record.stuck
+        if record.space != NONE:
+            monitor.space = self.known[record.space]
+        counters, exits = machine.counters, record.exits
+        for index, reason in enumerate(EXIT_REASONS):
+            if exits[index]:
+                counters.exits_by_reason[reason] += exits[index]
+                exits[index] = 0
+        counters.shadow_switches += record.switches
+        record.switches = record.served = 0

@@ -1,0 +1,94 @@
+"""What compiled exit handlers know and count: one block of words, as a hart's record is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vlab.isa.fields import MASK64
+
+SPACES = 64
+"""Address spaces whose roots the compiled handlers can switch between."""
+
+REASON_WORDS = 16
+
+NONE = MASK64
+"""No space."""
+
+LOOK_UP, ENTER = 64, 65
+"""Why a stay ended, besides the engine's own exit reasons: a deadline has come or enough was
+done; or the guest is to be entered by the Python monitor."""
+
+FIELDS: tuple[tuple[str, int, str], ...] = (
+    ("run", 1, "host address of the engine's run"),
+    ("serves", 1, "bit per handler that is compiled"),
+    ("firmware", 1, "1 if the guest's calls of the firmware are the monitor's to serve"),
+    ("attributed", 1, "instructions of the hardware that are already the virtual CPU's"),
+    # the clock
+    ("by_cycles", 1, "1 if guest time includes the costs of virtualization"),
+    ("now", 1, "cycles, as last computed"),
+    ("charged", 1, "cycles charged for what monitors and devices did"),
+    ("slept", 1, "cycles slept"),
+    ("deadline", 1, "cycle at which a device acts next"),
+    ("instruction_price", 1, "cycles of an instruction"),
+    ("walk_price", 1, "cycles of a reference of a page walk"),
+    ("flush_price", 1, "cycles of a TLB flush"),
+    ("miss_price", 1, "cycles of a TLB miss, its walk apart"),
+    ("trap_price", 1, "cycles of a trap that the hardware vectors"),
+    ("return_price", 1, "cycles of a return"),
+    ("interrupt_price", 1, "cycles of making the virtual CPU take an interrupt"),
+    ("switch_price", 1, "cycles of a change of shadow"),
+    ("exit_price", REASON_WORDS, "cycles of an exit, by reason"),
+    # counted
+    ("exits", REASON_WORDS, "exits served, by reason"),
+    ("served", 1, "exits served"),
+    ("switches", 1, "changes of shadow"),
+    # ends of a stay
+    ("maximum", 1, "retired instructions at which the run ends"),
+    ("seen", 1, "retired instructions when progress was last seen"),
+    ("stuck", 1, "traps since, without one"),
+    ("rounds", 1, "exits that may still be served in this stay"),
+    # address spaces
+    ("untagged", 1, "1 if the hardware's TLB has no address-space tags"),
+    ("space", 1, "index of the space in use, all ones if none"),
+    ("spaces", 1, "number of spaces known"),
+    ("space_key", SPACES, "guest root frame << 4 | regime"),
+    ("space_satp", SPACES, "the hardware's satp for it"),
+)
+
+LAYOUT: dict[str, tuple[int, int]] = {}
+for _name, _count, _ in FIELDS:
+    LAYOUT[_name] = (sum(count for _, count in LAYOUT.values()), _count)
+
+
+class ExitRecord:
+    """The words by name, as attributes."""
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __setattr__(self, name: str, value: Any) -> None: ...
+
+    def __init__(self) -> None:
+        size = sum(count for _, count in LAYOUT.values())
+        block = np.zeros(size, dtype=np.uint64)
+        self.pointer, self.words = block.ctypes.data, memoryview(block)
+        for name, (first, count) in LAYOUT.items():
+            if count > 1:
+                setattr(self, name, self.words[first : first + count])
+
+
+def _scalar(word: int) -> property:
+    def get(self: ExitRecord) -> int:
+        return self.words[word]  # type: ignore[no-any-return]
+
+    def put(self: ExitRecord, value: int) -> None:
+        self.words[word] = value & MASK64
+
+    return property(get, put)
+
+
+for _name, (_word, _count) in LAYOUT.items():
+    if _count == 1:
+        setattr(ExitRecord, _name, _scalar(_word))

@@ -1,0 +1,249 @@
+"""The most frequent exits of ``fullvirt``, served without leaving machine code.
+
+These are the handlers of `vlab.modes.fullvirt.FullVirt` for instructions and traps that change
+nothing but the virtual CPU, written in the restricted subset (``docs/architecture.md``) so
+that they can be lowered. They call the very functions that the Python handlers call; what
+they do not serve is left to those. Counts, cycles and the order of events are the same.
+"""
+
+from __future__ import annotations
+
+from vlab.clock import CYCLES_PER_TICK
+from vlab.counters import EXIT_REASONS
+from vlab.engines.semantics import executor
+from vlab.exits import ExitReason
+from vlab.isa.bits import uquotient
+from vlab.isa.csr import counter_allowed, write_satp
+from vlab.isa.execute import NO_RESERVATION, check_interrupt, mret, raise_trap, sfence_vma, sret
+from vlab.isa.fields import INTERRUPT, MASK64, Cause, Csr, S, U
+from vlab.isa.mmu import tlb_drop, tlb_flush
+from vlab.isa.table import BY_NAME
+from vlab.isa.trap import pending_interrupt
+from vlab.machine import SLICE, STUCK
+from vlab.state import Hart
+from vlab.vmm.exit_record import ENTER, LOOK_UP, NONE, ExitRecord
+from vlab.vmm.regimes import key_number
+
+LEFT, SERVED = 0, 1
+"""Whether an exit is left to the Python handlers."""
+
+REASONS = tuple(EXIT_REASONS)
+CSR, XRET, FENCE = REASONS.index("csr"), REASONS.index("xret"), REASONS.index("fence")
+SYSCALL, EXCEPTION = REASONS.index("syscall"), REASONS.index("exception")
+HOST_INTERRUPT = REASONS.index("interrupt")
+
+SERVES_INTERRUPT, SERVES_ECALL, SERVES_ILLEGAL, SERVES_EXCEPTION = 1, 2, 4, 8
+
+SYSTEM, SRET, MRET = 0x73, 0x1020_0073, 0x3020_0073
+SFENCE, SFENCE_MASK = 0x1200_0073, 0xFE00_7FFF
+
+csrrw, csrrs, csrrc = (executor(BY_NAME[name]) for name in ("csrrw", "csrrs", "csrrc"))
+csrrwi, csrrsi, csrrci = (executor(BY_NAME[name]) for name in ("csrrwi", "csrrsi", "csrrci"))
+
+
+def run_engine(monitor: ExitRecord, hart: Hart) -> int:
+    """Run the engine on the hart's budget (an indirect call in machine code)."""
+    raise NotImplementedError
+
+
+def exited(monitor: ExitRecord, reason: int) -> None:
+    """Count an exit and charge it."""
+    monitor.exits[reason] = monitor.exits[reason] + 1
+    monitor.charged = monitor.charged + monitor.exit_price[reason]
+
+
+def attribute(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> None:
+    """Make the hardware's ``pc`` and retired instructions the virtual CPU's."""
+    retired = hart.limit - hart.budget
+    vcpu.limit = vcpu.limit + retired - monitor.attributed
+    monitor.attributed = retired
+    vcpu.pc = hart.pc
+
+
+def present(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
+    """Return the present time in cycles (`vlab.machine.Machine.now`)."""
+    retired = vcpu.limit - vcpu.budget
+    if monitor.by_cycles == 0:
+        return retired + monitor.slept
+    return (
+        retired * monitor.instruction_price
+        + hart.walk_references * monitor.walk_price
+        + hart.tlb_flushes * monitor.flush_price
+        + hart.tlb_misses * monitor.miss_price
+        + hart.vectored * monitor.trap_price
+        + hart.returns * monitor.return_price
+        + monitor.charged
+        + monitor.slept
+    )
+
+
+def execute_csr(vcpu: Hart, form: int, rd: int, rs1: int, csr: int) -> int:
+    """Execute one of the six CSR instructions on the virtual CPU."""
+    if form == 1:
+        return csrrw(vcpu, rd, rs1, 0, csr)
+    if form == 2:
+        return csrrs(vcpu, rd, rs1, 0, csr)
+    if form == 3:
+        return csrrc(vcpu, rd, rs1, 0, csr)
+    if form == 5:
+        return csrrwi(vcpu, rd, rs1, 0, csr)
+    if form == 6:
+        return csrrsi(vcpu, rd, rs1, 0, csr)
+    return csrrci(vcpu, rd, rs1, 0, csr)
+
+
+def reaches_further(csr: int) -> bool:
+    """Return whether a CSR concerns more than the virtual CPU: timers, physical protection."""
+    if csr == Csr.TIME or csr == Csr.STIMECMP or csr == Csr.MENVCFG:
+        return True
+    return csr >= Csr.PMPCFG0 and csr <= Csr.PMPADDR63
+
+
+def illegal_instruction(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
+    """Serve a sensitive instruction: a CSR access, a return, a fence."""
+    bits = hart.exit_tval
+    form = bits >> 12 & 7
+    rs1 = bits >> 15 & 31
+    rs2 = bits >> 20 & 31
+    if bits & 0x7F != SYSTEM or form == 4:
+        return LEFT
+    if form != 0 and reaches_further(bits >> 20):
+        return LEFT
+    if form == 0 and bits != SRET and bits != MRET and bits & SFENCE_MASK != SFENCE:
+        return LEFT
+    if vcpu.tlb_tag[0] != 0:
+        tlb_drop(vcpu, 0)
+    vcpu.time = uquotient(monitor.now, CYCLES_PER_TICK)
+    vcpu.time_fresh = 1
+    vcpu.bits = bits
+    vcpu.length = 4
+    vcpu.x[rs1] = hart.x[rs1]
+    if form != 0:
+        rd = bits >> 7 & 31
+        if rd == 0:
+            rd = 32
+        vcpu.x[rd] = hart.x[rd]
+        execute_csr(vcpu, form, rd, rs1, bits >> 20)
+        hart.x[rd] = vcpu.x[rd]
+        exited(monitor, CSR)
+    elif bits == SRET:
+        sret(vcpu, 0, 0)
+        exited(monitor, XRET)
+    elif bits == MRET:
+        mret(vcpu, 0, 0)
+        exited(monitor, XRET)
+    else:
+        vcpu.x[rs2] = hart.x[rs2]
+        sfence_vma(vcpu, rs1, rs2)
+        exited(monitor, FENCE)
+    return SERVED
+
+
+def serve(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
+    """Serve a trap of the deprivileged guest, or leave it."""
+    cause = hart.exit_cause
+    if cause & INTERRUPT != 0:
+        if monitor.serves & SERVES_INTERRUPT == 0:
+            return LEFT
+        exited(monitor, HOST_INTERRUPT)
+        hart.lines = hart.lines & (MASK64 ^ 1 << (cause & 63))
+        return SERVED
+    if cause == Cause.ILLEGAL:
+        if monitor.serves & SERVES_ILLEGAL == 0:
+            return LEFT
+        return illegal_instruction(monitor, vcpu, hart)
+    if cause == Cause.ECALL_U:
+        if monitor.serves & SERVES_ECALL == 0 or (vcpu.priv == S and monitor.firmware != 0):
+            return LEFT
+        exited(monitor, SYSCALL if vcpu.priv == U else EXCEPTION)
+        raise_trap(vcpu, Cause.ECALL_U + vcpu.priv, 0)
+        return SERVED
+    if cause == Cause.FETCH_PAGE or cause == Cause.LOAD_PAGE or cause == Cause.STORE_PAGE:
+        return LEFT
+    if monitor.serves & SERVES_EXCEPTION == 0:
+        return LEFT
+    exited(monitor, EXCEPTION)
+    raise_trap(vcpu, cause, hart.exit_tval)
+    return SERVED
+
+
+def find_space(monitor: ExitRecord, vcpu: Hart) -> int:
+    """Return the index of the shadow that serves the virtual CPU's present regime, or `NONE`."""
+    key = key_number(vcpu)
+    index = 0
+    while index < monitor.spaces:
+        if monitor.space_key[index] == key:
+            return index
+        index = index + 1
+    return NONE
+
+
+def enter(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
+    """Load the virtual CPU on the hardware; 0 if its shadow is not known here."""
+    if pending_interrupt(vcpu) != 0:
+        check_interrupt(vcpu)
+        monitor.charged = monitor.charged + monitor.interrupt_price
+    space = find_space(monitor, vcpu)
+    if space == NONE:
+        return 0
+    if vcpu.reservation == NO_RESERVATION:
+        hart.reservation = NO_RESERVATION
+        vcpu.reservation = 0
+    if space != monitor.space:
+        if monitor.space != NONE:
+            monitor.switches = monitor.switches + 1
+            monitor.charged = monitor.charged + monitor.switch_price
+        monitor.space = space
+        write_satp(hart, monitor.space_satp[space])
+        if monitor.untagged != 0:
+            tlb_flush(hart, 0, 0, 0, 0)
+    hart.scounteren = 2 if counter_allowed(vcpu, 1) else 0
+    hart.pc = vcpu.pc
+    return 1
+
+
+def next_budget(monitor: ExitRecord, vcpu: Hart) -> int:
+    """Return how many instructions may run before the next deadline (`Machine.budget`)."""
+    left = monitor.maximum - (vcpu.limit - vcpu.budget)
+    budget = SLICE if left > SLICE else left
+    cost = monitor.instruction_price if monitor.by_cycles != 0 else 1
+    most = uquotient(monitor.deadline - monitor.now, cost)
+    if most < 1:
+        most = 1
+    return most if most < budget else budget
+
+
+def stay(monitor: ExitRecord, vcpu: Hart, hart: Hart, first: int) -> int:
+    """Run the guest, serving its exits, until there is something for Python to do.
+
+    The result is the engine's exit reason if its exit is to be handled, or `LOOK_UP` or `ENTER`.
+    """
+    budget = first
+    while True:
+        hart.limit = hart.limit - hart.budget + budget
+        hart.budget = budget
+        reason = run_engine(monitor, hart)
+        if reason != ExitReason.TRAP or monitor.stuck >= STUCK - 1:
+            return reason
+        attribute(monitor, vcpu, hart)
+        now = present(monitor, vcpu, hart)
+        if now >= monitor.deadline:
+            return reason
+        monitor.now = now
+        if serve(monitor, vcpu, hart) == LEFT:
+            return reason
+        monitor.served = monitor.served + 1
+        retired = vcpu.limit - vcpu.budget
+        if retired != monitor.seen:
+            monitor.seen = retired
+            monitor.stuck = 0
+        else:
+            monitor.stuck = monitor.stuck + 1
+        now = present(monitor, vcpu, hart)
+        monitor.rounds = monitor.rounds - 1
+        if now >= monitor.deadline or retired >= monitor.maximum or monitor.rounds == 0:
+            return LOOK_UP
+        monitor.now = now
+        if enter(monitor, vcpu, hart) == 0:
+            return ENTER
+        budget = next_budget(monitor, vcpu)
