@@ -9,6 +9,7 @@ from types import ModuleType
 
 import pytest
 from fakes import FAKE_WORKLOADS, fake_run_guest
+from jupyter_browser import browser, lab, notebook  # noqa: F401  (fixtures)
 
 
 @pytest.fixture

@@ -69,6 +69,8 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names.spli
 
 
 def __getattr__(name: str) -> Any:
+    if name == "widgets":
+        return import_module("vlab.widgets")
     if name not in _HOME:
         raise AttributeError(f"module 'vlab' has no attribute {name!r}")
     value = getattr(import_module(_HOME[name]), name)
