@@ -18,14 +18,17 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from vlab.costs import Costs, Cycles, preset, price
     from vlab.counters import COUNTERS, Counters
+    from vlab.devices.device import Device
     from vlab.engines.custom import instruction
     from vlab.errors import VlabError
     from vlab.experiments import Comparison, Result, Workload, boot, compare, run, shell, workloads
     from vlab.experiments.recording import Recording, record
     from vlab.experiments.session import Session
     from vlab.experiments.session_opening import session
+    from vlab.isa.assembler import assemble
     from vlab.modes.fullvirt import FullVirt
     from vlab.modes.paravirt import ParaVirt
+    from vlab.vmm.hypercalls import hypercall
 
 __all__ = [
     "COUNTERS",
@@ -33,6 +36,7 @@ __all__ = [
     "Costs",
     "Counters",
     "Cycles",
+    "Device",
     "FullVirt",
     "ParaVirt",
     "Recording",
@@ -41,8 +45,10 @@ __all__ = [
     "VlabError",
     "Workload",
     "__version__",
+    "assemble",
     "boot",
     "compare",
+    "hypercall",
     "instruction",
     "preset",
     "price",
@@ -60,10 +66,13 @@ _HOMES = {
     "vlab.experiments.session_opening": "session",
     "vlab.counters": "COUNTERS Counters",
     "vlab.costs": "Costs Cycles preset price",
+    "vlab.devices.device": "Device",
     "vlab.engines.custom": "instruction",
     "vlab.errors": "VlabError",
     "vlab.modes.fullvirt": "FullVirt",
+    "vlab.isa.assembler": "assemble",
     "vlab.modes.paravirt": "ParaVirt",
+    "vlab.vmm.hypercalls": "hypercall",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 

@@ -9,6 +9,7 @@ from vlab.bus import Bus
 from vlab.clock import Clock
 from vlab.devices.ata import AtaDisk
 from vlab.devices.clint import Clint
+from vlab.devices.device import Device
 from vlab.devices.disk import DiskImage, DiskTiming
 from vlab.devices.finisher import Finisher
 from vlab.devices.plic import Plic
@@ -70,6 +71,7 @@ class Board:
         bus.insert(self.clint, CLINT)
         bus.insert(self.plic, PLIC)
         bus.insert(self.uart, UART)
+        self.sources = {number: name for name, number in IRQ.items()}
         self.disks: list[Any] = []
         if disk is not None:
             self.virtio = VirtioBlk(disk, memory, clock, self.plic.wire(IRQ["virtio-blk"]), timing)
@@ -77,6 +79,21 @@ class Board:
             self.disks = [self.virtio, self.ata]
             bus.insert(self.virtio, VIRTIO)
             bus.insert(self.ata, ATA)
+
+    def attach(self, device: Device, base: int) -> None:
+        """Attach a device of one's own at an address."""
+        if any(device.name == other.name for other in self.bus.devices):
+            raise MachineError(f"device {device.name!r}: there is one of that name already")
+        if self.memory.contains(base) or self.memory.contains(base + device.size - 1):
+            raise MachineError(f"device {device.name!r} at {base:#x}: that is where RAM is")
+        if device.interrupt is not None:
+            if device.interrupt in self.sources:
+                taken = f"interrupt {device.interrupt} is the {self.sources[device.interrupt]}'s"
+                raise MachineError(f"device {device.name!r}: {taken}")
+            self.sources[device.interrupt] = device.name
+            device.irq = self.plic.wire(device.interrupt)  # type: ignore[method-assign]
+        device.clock = self.clock
+        self.bus.insert(device, base)
 
     @property
     def exit_code(self) -> int | None:

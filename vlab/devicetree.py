@@ -135,7 +135,8 @@ def describe(
     names = {"finisher": "test", "clint": "clint", "plic": "plic", "uart": "serial",
              "virtio-blk": "virtio_mmio", "ata": "ata", "rtc": "rtc"}  # fmt: skip
     for base, end, device in board.bus.mappings:
-        node = soc.add(f"{names[device.name]}@{base:x}", reg=cells(base, end - base))
+        kind = names.get(device.name, device.name)
+        node = soc.add(f"{kind}@{base:x}", reg=cells(base, end - base))
         compatible = device.compatible  # type: ignore[attr-defined]
         node.properties["compatible"] = compatible
         if device.name == "clint":
@@ -151,8 +152,9 @@ def describe(
             }
         elif device.name == "finisher":
             node.properties["phandle"] = SYSCON
-        if device.name in IRQ:
-            node.properties["interrupts"] = IRQ[device.name]
+        source = IRQ.get(device.name, getattr(device, "interrupt", None))
+        if source is not None:
+            node.properties["interrupts"] = source
             node.properties["interrupt-parent"] = PLIC_HANDLE
         if device.name == "ata":  # command and control registers apart (Linux's ata-generic)
             node.properties |= {"reg": cells(base, 8, base + ALT_STATUS_CONTROL, 1), "pio-mode": 4}

@@ -19,6 +19,9 @@ MEMORY = 64 << 20
 INSTRUCTION_LIMIT = 2_000_000_000
 """Ends a guest that loops for ever after about half a minute."""
 
+Devices = Mapping[int, Callable[[], Any]] | None
+"""Classes of devices by physical address."""
+
 _UNITS = {"K": 10, "M": 20, "G": 30}
 
 
@@ -34,6 +37,7 @@ def run(
     max_instructions: int = INSTRUCTION_LIMIT,
     costs: str | Costs = "teaching",
     monitor: type | None = None,
+    devices: Devices = None,
     progress: Callable[[int], None] | None = None,
     **params: Any,
 ) -> Result:
@@ -61,6 +65,8 @@ def run(
     monitor
         A subclass of `vlab.FullVirt` or `vlab.ParaVirt`, with handlers of your own, to run the
         guest under instead of the mode's stock one.
+    devices
+        Devices of your own, as classes by physical address (`vlab.Device`).
     progress
         Called now and then with the number of instructions retired.
     **params
@@ -75,6 +81,7 @@ def run(
     bound = chosen.bind(params)
     check_mode(mode, of)
     check_monitor(monitor, mode)
+    own = check_devices(devices, mode)
     of = (of or "native") if mode == "simulate" else None
     table = preset(costs)
     options = dict(set or {})
@@ -108,6 +115,7 @@ def run(
         console=None,
         progress=progress,
         monitor=monitor,
+        devices=own,
     )
     return from_outcome(ended, workload, mode, of, bound, settings, time.perf_counter() - begin)
 
@@ -158,6 +166,20 @@ def check_monitor(monitor: type | None, mode: str) -> None:
         wanted = {"fullvirt": "vlab.FullVirt", "paravirt": "vlab.ParaVirt"}.get(mode)
         what = f"a subclass of {wanted}" if wanted else "none: nothing is handled by a monitor"
         raise ModeError(f"monitor={monitor!r}: mode {mode!r} takes {what}")
+
+
+def check_devices(devices: Devices, mode: str) -> Mapping[int, Callable[[], Any]]:
+    """Return devices of one's own by address, or raise if the mode can have none or not these."""
+    if devices and mode not in ("native", "emulate", "fullvirt"):
+        why = "its guest has no device registers" if mode == "paravirt" else "it runs no guest"
+        raise ModeError(f"mode {mode!r} takes no devices: {why}")
+    if devices is not None and not isinstance(devices, Mapping):
+        raise MachineError(f"devices={devices!r:.60}: must be classes by address")
+
+    from vlab.devices.device import make
+
+    make(devices or {})
+    return devices or {}
 
 
 def check_machine(engine: str, clock: str, seed: int, max_instructions: int) -> None:

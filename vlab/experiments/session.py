@@ -17,6 +17,7 @@ from typing import Any
 
 from vlab.counters import EXIT_REASONS
 from vlab.errors import MachineError, unknown
+from vlab.experiments.running import Devices
 from vlab.experiments.session_history import History
 from vlab.experiments.session_looking import Looking
 from vlab.experiments.session_loop import Keyboard, Loop
@@ -203,6 +204,7 @@ class Session(Looking):
         monitor: type | None = None,
         progress: Callable[[int], None] | None = None,
         output: Callable[[bytes], None] | None = None,
+        devices: Devices = None,
     ) -> Session:
         """Return a session that goes on where another one was saved, bit for bit.
 
@@ -210,10 +212,10 @@ class Session(Looking):
         ----------
         data
             What `snapshot` returned. Bytes from anywhere are safe: they fit or are refused.
-        monitor
-            The monitor of one's own under which it was saved: code is never part of a snapshot.
+        monitor, devices
+            Those of one's own that it was saved with: code is never part of a snapshot.
         """
-        return open_saved(cls, data, monitor, progress, output)
+        return open_saved(cls, data, monitor, progress, output, devices)
 
     def interrupt(self) -> None:
         """Stop the run that is under way in another thread, or the next one at once."""

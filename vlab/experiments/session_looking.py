@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vlab.costs import Cycles, price
 from vlab.counters import Counters
-from vlab.errors import MachineError
+from vlab.errors import MachineError, unknown
 from vlab.experiments.result import Result
 from vlab.experiments.running import from_outcome
 from vlab.experiments.session_views import PRIVILEGES
@@ -201,6 +201,13 @@ class Looking:
                     )
                 )
         return entries
+
+    def device(self, name: str) -> Any:
+        """Return a device of the board by its name, for example ``uart``."""
+        devices = {device.name: device for device in self.machine.board.bus.devices}
+        if name not in devices:
+            raise MachineError(unknown("device", name, devices))
+        return devices[name]
 
     # -- results ------------------------------------------------------------------
 

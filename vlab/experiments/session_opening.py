@@ -14,6 +14,8 @@ from vlab.experiments.catalogue import workload as find_workload
 from vlab.experiments.running import (
     INSTRUCTION_LIMIT,
     MEMORY,
+    Devices,
+    check_devices,
     check_machine,
     check_mode,
     check_monitor,
@@ -28,7 +30,7 @@ def session(
     workload: str | None = None,
     mode: str = "native",
     *,
-    image: str | Path | None = None,
+    image: str | Path | bytes | None = None,
     disk: str | Path | None = None,
     initrd: str | Path | None = None,
     firmware: str | Path | None = None,
@@ -41,6 +43,7 @@ def session(
     max_instructions: int = INSTRUCTION_LIMIT,
     costs: str | Costs = "teaching",
     monitor: type | None = None,
+    devices: Devices = None,
     progress: Callable[[int], None] | None = None,
     output: Callable[[bytes], None] | None = None,
     **params: Any,
@@ -53,18 +56,22 @@ def session(
         A name from ``vlab.workloads()``; without one, the guest runs its shell.
     image
         A kernel of your own instead, with ``disk``, ``initrd``, ``firmware`` and ``append`` as
-        in `vlab.boot`. Changes to the disk stay in the session.
+        in `vlab.boot`; or the contents of one, for example ``vlab.assemble(text).code``. Changes
+        to the disk stay in the session.
     progress
         Called some twenty times a second with the number of instructions retired.
     output
         Called with what the guest prints, as bytes.
     mode, memory, engine, clock, set, seed, max_instructions, costs, monitor, **params
         As in `vlab.run`.
+    devices
+        Devices of your own, as classes by physical address (`vlab.Device`).
     """
     check_mode(mode)
     if mode == "simulate":
         raise ModeError("mode 'simulate' executes no guest: there is nothing to step through")
     check_monitor(monitor, mode)
+    own = check_devices(devices, mode)
     check_machine(engine, clock, seed, max_instructions)
     table, options = preset(costs), dict(set or {})
     size = options.pop("memory", memory)
@@ -73,9 +80,10 @@ def session(
         if workload is not None or params:
             raise ParameterError("image: a kernel of your own runs no workload of the course's")
         size = parse_size(BOOT_MEMORY if size is None else size, "memory")
-        kernel = existing(image, ImageError)
+        kernel = image if isinstance(image, bytes) else existing(image, ImageError)
         contents = existing(disk, DiskError).read_bytes() if disk else None
-        name, bootargs, bound = kernel.name, append, {"append": append}
+        name = "image" if isinstance(kernel, bytes) else kernel.name
+        bootargs, bound = append, {"append": append}
     else:
         if disk or initrd or firmware or append:
             raise ParameterError("disk, initrd, firmware and append need an image of your own")
@@ -112,6 +120,7 @@ def session(
         initrd=existing(initrd, ImageError) if initrd else None,
         firmware=existing(firmware, ImageError) if firmware else None,
         monitor=monitor,
+        devices=own,
     )
     label = {"workload": name, "params": bound, "settings": settings}
     return Session(setup, label, max_instructions, progress, output)

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from vlab.costs import Cost, Costs
 from vlab.errors import SnapshotError
-from vlab.experiments.running import check_machine, check_mode, check_monitor
+from vlab.experiments.running import (
+    Devices,
+    check_devices,
+    check_machine,
+    check_mode,
+    check_monitor,
+)
 from vlab.experiments.session_history import Checkpoint
 from vlab.machine import SLICE, Outcome
 from vlab.modes import IMAGES, snapshots
@@ -53,11 +59,12 @@ def open_saved(
     monitor: type | None,
     progress: Callable[[int], None] | None,
     output: Callable[[bytes], None] | None,
+    devices: Devices,
 ) -> Session:
     """Return the session that bytes hold, or raise `SnapshotError`."""
     saved = snapshots.from_bytes(data)
     try:
-        setup = _setup(saved, monitor)
+        setup = _setup(saved, monitor, devices)
         label, most = saved["label"], saved["max_instructions"]
         check_machine(setup.engine, setup.clock, 0, most)
         if not {"workload", "params", "settings"} <= set(label):
@@ -69,7 +76,7 @@ def open_saved(
     return session
 
 
-def _setup(saved: dict[str, Any], monitor: type | None) -> Setup:
+def _setup(saved: dict[str, Any], monitor: type | None, devices: Devices) -> Setup:
     chosen = saved["setup"]
     check_mode(chosen["mode"])
     if saved["monitor"] is not None and monitor is None:
@@ -92,6 +99,7 @@ def _setup(saved: dict[str, Any], monitor: type | None) -> Setup:
         costs=costs,
         firmware=saved["firmware"],
         monitor=monitor,
+        devices=check_devices(devices, chosen["mode"]),
     )
 
 

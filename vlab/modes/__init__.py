@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ def run_guest(
     console: Any = None,
     progress: Callable[[int], None] | None = None,
     monitor: type | None = None,
+    devices: Mapping[int, Callable[[], Any]] | None = None,
 ) -> Ended:
     """Run the course's guest in a mode; ``simulate`` predicts the mode ``of``.
 
@@ -52,6 +53,7 @@ def run_guest(
         options=options,
         console=console,
         monitor=monitor,
+        devices=devices or {},
     )
     if mode == "simulate":
         from vlab.modes.compose import split_options

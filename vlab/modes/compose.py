@@ -10,6 +10,7 @@ from typing import Any
 
 from vlab.board import RAM_BASE, Board
 from vlab.costs import price
+from vlab.devices.device import make as make_devices
 from vlab.devices.disk import DiskImage
 from vlab.devicetree import describe, flatten
 from vlab.errors import ImageError, MachineError, unknown
@@ -164,6 +165,8 @@ class Guest:
         self.engine.attach(hart)
         reset(hart, self.hardware)
         board = Board(memory, self.disk, self.print, wire)
+        for address, device in make_devices(setup.devices).items():
+            board.attach(device, address)
         technique = setup.mode
         return Machine(hart, board, self.engine, setup.costs, technique, setup.clock)
 

@@ -8,7 +8,7 @@ Virtualization").
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from vlab.counters import Counters
 from vlab.hardware import deprivilege, lines_of
@@ -18,7 +18,7 @@ from vlab.machine import Machine
 from vlab.vmm.backends import Backends
 from vlab.vmm.domain import Domain, build_domain
 from vlab.vmm.guest_access import GuestAccess
-from vlab.vmm.hypercalls import call
+from vlab.vmm.hypercalls import Hypercall, call, own_hypercalls
 from vlab.vmm.monitor import Monitor
 from vlab.vmm.pvcpu import PvCpu
 from vlab.vmm.shared_info import EVENTS, TIMER
@@ -40,6 +40,11 @@ class ParaVirt(Monitor):
     """
 
     technique = "paravirt"
+    own_hypercalls: ClassVar[dict[int, Hypercall]] = {}
+    """Those that a subclass declares with `vlab.hypercall`, by number."""
+
+    def __init_subclass__(cls) -> None:
+        cls.own_hypercalls = own_hypercalls(cls)
 
     def __init__(self, machine: Machine, domain: Domain) -> None:
         super().__init__(machine)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ class Setup:
         Machine options by name.
     monitor
         Subclass of the mode's monitor to use instead of the stock one.
+    devices
+        Devices of one's own: their classes by address.
     """
 
     mode: str
@@ -39,6 +42,7 @@ class Setup:
     firmware: Path | None = None
     console: Any = None
     monitor: type | None = None
+    devices: Mapping[int, Callable[[], Any]] = field(default_factory=dict)
 
 
 @dataclass

@@ -6,10 +6,12 @@ A function gets the monitor and the arguments; its result goes into ``a0``. It m
 
 from __future__ import annotations
 
+import inspect
 import struct
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+from vlab.errors import ParameterError
 from vlab.isa.fields import MASK64
 from vlab.vmm.direct import EINVAL, ENOSYS, Refused
 from vlab.vmm.shared_info import EVENTS
@@ -164,11 +166,72 @@ ALONE = {n for n, row in enumerate(TABLE) if row.function in (iret, multicall, b
 """Numbers that may not be in a multicall."""
 
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+NUMBERS = range(len(TABLE), 1 << 16)
+"""Numbers that are free for hypercalls of one's own."""
+ARGUMENTS = 4
+
+
+def hypercall(number: int) -> Callable[[Method], Method]:
+    """Declare a hypercall of your own; decorates a method of a subclass of `vlab.ParaVirt`.
+
+    Parameters
+    ----------
+    number
+        What the guest puts into ``a7``; the ABI's own numbers are taken.
+
+    Notes
+    -----
+    The method takes up to four arguments, ``a0`` to ``a3``; the number that it returns goes into
+    ``a0``. It is counted by its name in ``hypercalls_by_name`` and costs what the cost table says
+    for ``hypercall.other``.
+
+    Examples
+    --------
+    >>> import vlab
+    >>> class Mine(vlab.ParaVirt):
+    ...     @vlab.hypercall(64)
+    ...     def add(self, a, b):
+    ...         return a + b
+    """
+    if not isinstance(number, int) or number not in NUMBERS:
+        taken = f", it is {TABLE[number].name}" if number in range(len(TABLE)) else ""
+        first, last = NUMBERS[0], NUMBERS[-1]
+        raise ParameterError(f"hypercall {number!r}{taken}: free are {first} to {last}")
+
+    def mark(method: Method) -> Method:
+        taken = [
+            p for p in inspect.signature(method).parameters.values() if p.kind != p.KEYWORD_ONLY
+        ]
+        if not 1 <= len(taken) <= 1 + ARGUMENTS:
+            name = getattr(method, "__name__", method)
+            raise ParameterError(f"hypercall {name}: takes self and up to {ARGUMENTS} arguments")
+        method.hypercall = number, len(taken) - 1  # type: ignore[attr-defined]
+        return method
+
+    return mark
+
+
+def own_hypercalls(kind: type) -> dict[int, Hypercall]:
+    """Return the hypercalls that a class declares or inherits, by number."""
+    found: dict[int, Hypercall] = {}
+    for name in dir(kind):
+        method = getattr(kind, name)
+        if not hasattr(method, "hypercall"):
+            continue
+        number, count = method.hypercall
+        if number in found:
+            raise ParameterError(f"hypercall {number}: is both {found[number].name} and {name}")
+        found[number] = Hypercall(name, lambda vm, *a, f=method, n=count: f(vm, *a[:n]))
+    return found
+
+
 def call(vm: Any, number: int, arguments: list[int]) -> int | None:
     """Make one hypercall: count it, carry it out, and return its result, None for none."""
-    if number >= len(TABLE):
+    row = TABLE[number] if number < len(TABLE) else vm.own_hypercalls.get(number)
+    if row is None:
         return -ENOSYS
-    name, function = TABLE[number]
+    name, function = row
     vm.machine.count_key("hypercalls_by_name", "hypercalls", name)
     try:
         return function(vm, *arguments)
