@@ -88,7 +88,8 @@ FIELDS: tuple[tuple[str, int, str], ...] = (
     # memory as machine code sees it
     ("ram_base", 1, "physical address of RAM"),
     ("ram_size", 1, "bytes"),
-    ("ram_pointer", 1, "host address of RAM"),
+    ("ram_pointer", 1, "host address of RAM; of a virtual CPU, of host-physical address 0"),
+    ("p2m", 1, "of a virtual CPU: host address of the p2m table"),
     # counters (meaning in vlab/counters.py)
     ("loads", 1, "counter"),
     ("stores", 1, "counter"),

@@ -252,6 +252,76 @@ ARITHMETIC = "\n".join(
 )
 """What meanings may call, as LLVM IR text."""
 
+
+def _guest_ram() -> str:
+    """Return ``load_ram`` and ``store_ram`` of a virtual CPU: every page through the p2m table.
+
+    No access crosses a page (`vlab.isa.execute.load` splits those). A store makes the
+    engine forget the code of the page, as `vlab.memory.PhysicalMemory.store` does.
+    """
+
+    def word(name: str) -> str:
+        first = LAYOUT[name][0]
+        return f"""
+  %{name}.p = getelementptr i64, ptr %hart, i64 {first}
+  %{name} = load i64, ptr %{name}.p"""
+
+    place = (
+        word("ram_base")
+        + word("ram_pointer")
+        + word("p2m")
+        + """
+  %offset = sub i64 %address, %ram_base
+  %page = lshr i64 %offset, 12
+  %eight = shl i64 %page, 3
+  %entry = add i64 %p2m, %eight
+  %entry.p = inttoptr i64 %entry to ptr
+  %frame = load i64, ptr %entry.p
+  %start = shl i64 %frame, 12
+  %low = and i64 %address, 4095
+  %physical = or i64 %start, %low
+  %at = add i64 %ram_pointer, %physical
+  %p = inttoptr i64 %at to ptr
+  switch i64 %width, label %w8 [ i64 1, label %w1 i64 2, label %w2 i64 4, label %w4 ]"""
+    )
+    loads = "".join(
+        f"""
+w{n}:
+  %v{n} = load i{8 * n}, ptr %p, align 1
+  %z{n} = zext i{8 * n} %v{n} to i64
+  ret i64 %z{n}"""
+        for n in (1, 2, 4)
+    )
+    stores = "".join(
+        f"""
+w{n}:
+  %v{n} = trunc i64 %value to i{8 * n}
+  store i{8 * n} %v{n}, ptr %p, align 1
+  br label %stored"""
+        for n in (1, 2, 4)
+    )
+    return f"""
+define internal i64 @load_ram(ptr %hart, i64 %address, i64 %width) {{{place}
+w8:
+  %v8 = load i64, ptr %p, align 1
+  ret i64 %v8{loads}
+}}
+define internal i64 @store_ram(ptr %hart, i64 %address, i64 %width, i64 %value) {{{place}
+w8:
+  store i64 %value, ptr %p, align 1
+  br label %stored{stores}
+stored:{word("code_map")}
+  %f8 = shl i64 %frame, 3
+  %map = add i64 %code_map, %f8
+  %map.p = inttoptr i64 %map to ptr
+  store i64 0, ptr %map.p
+  ret i64 0
+}}"""
+
+
+GUEST_RAM = _guest_ram()
+"""Guest-physical memory of a virtual CPU."""
+
 CLEAR_FAST = _clear_fast()
 """What functions need that change a translation."""
 

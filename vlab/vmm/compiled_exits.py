@@ -19,18 +19,26 @@ from vlab.machine import Machine
 from vlab.state import LAYOUT as HART
 from vlab.state import Hart
 from vlab.vmm import exit_record
-from vlab.vmm.exit_record import ENTER, LOOK_UP, NONE, SPACES, ExitRecord
+from vlab.vmm.exit_record import (
+    EMULATED,
+    ENTER,
+    HIDDEN,
+    LOOK_UP,
+    NONE,
+    SPACES,
+    WRITTEN,
+    ExitRecord,
+)
+from vlab.vmm.exit_serving import HANDLERS
 from vlab.vmm.regimes import number_of
 
 ROUNDS = 20_000
 """Exits served in one stay in machine code: a few milliseconds."""
 
+REASONS = tuple(ExitReason)
 FAR = (1 << 63) - 1
 PLUMBING = ("handle", "on_trap", "enter", "attribute", "exited", "emulate")
 """Methods that every exit goes through: overriding one leaves all exits to Python."""
-
-HANDLERS = ("on_interrupt", "on_ecall", "on_illegal_instruction", "on_exception")
-"""Handlers that have twins, by their bit in `ExitRecord.serves`."""
 
 PRICES = {
     "instruction_price": ("retired_user", "retired"),
@@ -46,7 +54,7 @@ PRICES = {
 
 def generate() -> str:
     """Return the handlers as LLVM IR text."""
-    from vlab.engines.intrinsics import ARITHMETIC, CLEAR_FAST, INTRINSICS
+    from vlab.engines.intrinsics import ARITHMETIC, CLEAR_FAST, GUEST_RAM, INTRINSICS
     from vlab.engines.lowering import FunctionLowering, Module, Value
     from vlab.vmm import exit_service
 
@@ -57,7 +65,7 @@ def generate() -> str:
 
     records = {"hart": HART, "vcpu": HART, "monitor": exit_record.LAYOUT}
     intrinsics = {**INTRINSICS, exit_service.run_engine: run_engine}
-    module = Module(intrinsics, ARITHMETIC + CLEAR_FAST, records)
+    module = Module(intrinsics, ARITHMETIC + CLEAR_FAST + GUEST_RAM, records)
     name = module.name_of(exit_service.stay)
     module.chunks.append(
         "define i64 @stay(ptr %monitor, ptr %vcpu, ptr %hart, i64 %first) {\n"
@@ -71,9 +79,10 @@ def generate() -> str:
 def library() -> Any:
     """Return the compiled ``stay``, from the cache if it is there."""
     from vlab import clock, counters, machine
-    from vlab.vmm import exit_service, regimes
+    from vlab.vmm import exit_faults, exit_service, exit_serving, regimes
 
-    modules = (clock, counters, machine, exit_record, exit_service, regimes)
+    own = (exit_faults, exit_record, exit_service, exit_serving, regimes)
+    modules = (clock, counters, machine, *own)
     sources = tuple(Path(module.__file__) for module in modules)
     address = object_cache.load("fullvirt-exits", generate, ["stay"], sources)["stay"]
     return ctypes.CFUNCTYPE(ctypes.c_uint64, *[ctypes.c_void_p] * 3, ctypes.c_uint64)(address)
@@ -96,6 +105,17 @@ def serves_exits(machine: Machine) -> bool:
     A guest that ends its run by a store (HTIF) is looked at after every exit, in Python.
     """
     return hasattr(machine.engine, "run_address") and machine.tohost is None
+
+
+def lend_memory(vcpu: Hart, hart: Hart) -> None:
+    """Give machine code the way to guest memory, and the hardware's decoder."""
+    memory = vcpu.memory
+    physical = memory.physical
+    vcpu.p2m = memory.p2m.ctypes.data
+    vcpu.ram_pointer = physical.pointer - physical.base
+    vcpu.code_map = hart.code_map - (physical.base >> 12) * 8
+    vcpu.decode_buckets, vcpu.decode_rows = hart.decode_buckets, hart.decode_rows
+    vcpu.decode_rvc = hart.decode_rvc
 
 
 class CompiledExits:
@@ -123,6 +143,8 @@ class CompiledExits:
             setattr(record, price, sum(rates[counter] for counter in counters))
         for index, reason in enumerate(EXIT_REASONS):
             record.exit_price[index] = rates.of("exits_by_reason", reason) + rates["exits"]
+        record.tables = self.shadow.table_map.ctypes.data
+        lend_memory(monitor.vcpu, self.machine.hart)
         self.known: list[Any] = []
         self.version = -1
 
@@ -136,11 +158,30 @@ class CompiledExits:
             self._load()
             why = self.stay(record.pointer, monitor.vcpu.pointer, hart.pointer, budget)
             self._unload()
-            if why != ENTER:
-                return None if why == LOOK_UP else ExitReason(why)
+            if why < LOOK_UP:
+                return REASONS[why]
+            if why == LOOK_UP:
+                return None
             machine.clock.now = record.now
+            if why != ENTER:
+                self._go_on(why)
+                machine.watch(1)
+                return None
             monitor.enter()
             budget = machine.budget(machine.maximum - machine.guest_instructions)
+
+    def _go_on(self, why: int) -> None:
+        """Go on in Python with an exit that was served halfway."""
+        record, monitor = self.record, self.monitor
+        if why == EMULATED:
+            monitor.on_emulated_exit()
+        elif why == WRITTEN:
+            self.shadow.written(record.gpa)
+        elif why == HIDDEN:
+            va = record.va
+            first_write = record.updated and monitor.space.holds(va)
+            reason = "dirty" if first_write else "shadow_fill"
+            monitor.on_hidden_fault(record.access, va, record.gpa, record.pte, record.level, reason)
 
     def _load(self) -> None:
         record, machine, monitor = self.record, self.machine, self.monitor

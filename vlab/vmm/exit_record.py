@@ -16,9 +16,10 @@ REASON_WORDS = 16
 NONE = MASK64
 """No space."""
 
-LOOK_UP, ENTER = 64, 65
+LOOK_UP, ENTER, HIDDEN, EMULATED, WRITTEN = range(64, 69)
 """Why a stay ended, besides the engine's own exit reasons: a deadline has come or enough was
-done; or the guest is to be entered by the Python monitor."""
+done; the guest is to be entered by the Python monitor; a hidden page fault is to be served; an
+emulated instruction needs the board; a guest page table was written."""
 
 FIELDS: tuple[tuple[str, int, str], ...] = (
     ("run", 1, "host address of the engine's run"),
@@ -44,6 +45,14 @@ FIELDS: tuple[tuple[str, int, str], ...] = (
     ("exits", REASON_WORDS, "exits served, by reason"),
     ("served", 1, "exits served"),
     ("switches", 1, "changes of shadow"),
+    ("tables", 1, "host address of a word per guest frame: not 0 if it is a protected table"),
+    # a page fault that is left to Python halfway
+    ("access", 1, "fetch, load or store"),
+    ("va", 1, "virtual address"),
+    ("gpa", 1, "guest-physical address"),
+    ("pte", 1, "leaf entry of the guest"),
+    ("level", 1, "its level"),
+    ("updated", 1, "1 if the walk has set its accessed or dirty bit"),
     # ends of a stay
     ("maximum", 1, "retired instructions at which the run ends"),
     ("seen", 1, "retired instructions when progress was last seen"),

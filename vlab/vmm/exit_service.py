@@ -15,24 +15,26 @@ from vlab.exits import ExitReason
 from vlab.isa.bits import uquotient
 from vlab.isa.csr import counter_allowed, write_satp
 from vlab.isa.execute import NO_RESERVATION, check_interrupt, mret, raise_trap, sfence_vma, sret
-from vlab.isa.fields import INTERRUPT, MASK64, Cause, Csr, S, U
-from vlab.isa.mmu import tlb_drop, tlb_flush
+from vlab.isa.fields import FETCH, INTERRUPT, LOAD, MASK64, STORE, Cause, Csr, S, U
+from vlab.isa.mmu import tlb_flush
 from vlab.isa.table import BY_NAME
 from vlab.isa.trap import pending_interrupt
 from vlab.machine import SLICE, STUCK
 from vlab.state import Hart
+from vlab.vmm.exit_faults import page_fault
 from vlab.vmm.exit_record import ENTER, LOOK_UP, NONE, ExitRecord
+from vlab.vmm.exit_serving import HANDLERS, LEFT, SERVED, exited, forget
 from vlab.vmm.regimes import key_number
-
-LEFT, SERVED = 0, 1
-"""Whether an exit is left to the Python handlers."""
 
 REASONS = tuple(EXIT_REASONS)
 CSR, XRET, FENCE = REASONS.index("csr"), REASONS.index("xret"), REASONS.index("fence")
 SYSCALL, EXCEPTION = REASONS.index("syscall"), REASONS.index("exception")
 HOST_INTERRUPT = REASONS.index("interrupt")
 
-SERVES_INTERRUPT, SERVES_ECALL, SERVES_ILLEGAL, SERVES_EXCEPTION = 1, 2, 4, 8
+SERVES_INTERRUPT, SERVES_ECALL, SERVES_ILLEGAL, SERVES_EXCEPTION = (
+    1 << HANDLERS.index(name)
+    for name in ("on_interrupt", "on_ecall", "on_illegal_instruction", "on_exception")
+)
 
 SYSTEM, SRET, MRET = 0x73, 0x1020_0073, 0x3020_0073
 SFENCE, SFENCE_MASK = 0x1200_0073, 0xFE00_7FFF
@@ -44,12 +46,6 @@ csrrwi, csrrsi, csrrci = (executor(BY_NAME[name]) for name in ("csrrwi", "csrrsi
 def run_engine(monitor: ExitRecord, hart: Hart) -> int:
     """Run the engine on the hart's budget (an indirect call in machine code)."""
     raise NotImplementedError
-
-
-def exited(monitor: ExitRecord, reason: int) -> None:
-    """Count an exit and charge it."""
-    monitor.exits[reason] = monitor.exits[reason] + 1
-    monitor.charged = monitor.charged + monitor.exit_price[reason]
 
 
 def attribute(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> None:
@@ -111,8 +107,7 @@ def illegal_instruction(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
         return LEFT
     if form == 0 and bits != SRET and bits != MRET and bits & SFENCE_MASK != SFENCE:
         return LEFT
-    if vcpu.tlb_tag[0] != 0:
-        tlb_drop(vcpu, 0)
+    forget(vcpu)
     vcpu.time = uquotient(monitor.now, CYCLES_PER_TICK)
     vcpu.time_fresh = 1
     vcpu.bits = bits
@@ -158,8 +153,12 @@ def serve(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
         exited(monitor, SYSCALL if vcpu.priv == U else EXCEPTION)
         raise_trap(vcpu, Cause.ECALL_U + vcpu.priv, 0)
         return SERVED
-    if cause == Cause.FETCH_PAGE or cause == Cause.LOAD_PAGE or cause == Cause.STORE_PAGE:
-        return LEFT
+    if cause == Cause.FETCH_PAGE:
+        return page_fault(monitor, vcpu, hart, FETCH)
+    if cause == Cause.LOAD_PAGE:
+        return page_fault(monitor, vcpu, hart, LOAD)
+    if cause == Cause.STORE_PAGE:
+        return page_fault(monitor, vcpu, hart, STORE)
     if monitor.serves & SERVES_EXCEPTION == 0:
         return LEFT
     exited(monitor, EXCEPTION)
@@ -230,9 +229,12 @@ def stay(monitor: ExitRecord, vcpu: Hart, hart: Hart, first: int) -> int:
         if now >= monitor.deadline:
             return reason
         monitor.now = now
-        if serve(monitor, vcpu, hart) == LEFT:
+        status = serve(monitor, vcpu, hart)
+        if status == LEFT:
             return reason
         monitor.served = monitor.served + 1
+        if status != SERVED:
+            return status
         retired = vcpu.limit - vcpu.budget
         if retired != monitor.seen:
             monitor.seen = retired

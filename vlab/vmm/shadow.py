@@ -89,6 +89,8 @@ class ShadowPaging:
 
     Attributes
     ----------
+    table_map : uint64, one a guest frame
+        Not 0 for a protected guest page table, as `is_table` says, for machine code.
     version : int
         Grows whenever a space comes, goes, or changes its tag.
     on_release
@@ -111,6 +113,7 @@ class ShadowPaging:
         self.next_asid = 0
         self.spaces: dict[Key, Space] = {}
         self.tables: dict[int, set[tuple[int, int, int]]] = {}
+        self.table_map = np.zeros(len(p2m), dtype=np.uint64)
         self.writes: dict[int, int] = {}
         self.writable: dict[int, set[tuple[Space, int]]] = {}
         self.fills = self.flushes = self.version = 0
@@ -161,6 +164,7 @@ class ShadowPaging:
         for space in list(self.spaces.values()):
             self._release(space)
         self.tables.clear()
+        self.table_map[:] = 0
         self.writes.clear()
         self.flush(None, 0)
 
@@ -241,6 +245,7 @@ class ShadowPaging:
         uses = self.tables.get(frame)
         if uses is None:
             uses = self.tables[frame] = set()
+            self.table_map[frame - self.first_frame] = 1
             for space, va in self.writable.pop(frame, ()):
                 self.drop(space, va)
         uses.add(use)
@@ -268,6 +273,7 @@ class ShadowPaging:
         for root, level, base in uses:
             self._drop_range(root, base, 1 << (12 + 9 * (level + 1)))
         del self.tables[frame], self.writes[frame]
+        self.table_map[frame - self.first_frame] = 0
         for regime in TRANSLATED:
             space = self.spaces.get((frame, regime))
             if space is not None:
