@@ -90,8 +90,11 @@ class Machine:
     on_syscall : callable or None
         An observer, called with the guest's record (the hart, or the virtual CPU) at each
         system call of a user program, before it is taken.
-    execute : callable
-        Runs the hart: the engine, or what serves exits besides. None: all exits were handled.
+    granted : int
+        The budget of the engine's last run.
+    serve : callable or None
+        Enters and runs the guest, and serves some exits besides; its result is the exit that is
+        left to handle, None if there is none.
     """
 
     def __init__(
@@ -114,8 +117,8 @@ class Machine:
         self.console: Any = None
         self.timer: Any = None
         self.tohost: int | None = None
-        self.maximum = 0
-        self.execute: Callable[[Hart, int], ExitReason | None] = engine.run
+        self.granted = 0
+        self.serve: Callable[[int], ExitReason | None] | None = None
         self._hardware = (
             self.rates["walk_references"],
             self.rates["tlb_flushes"],
@@ -171,6 +174,7 @@ class Machine:
         if deadline is not None:
             cost = self.instruction_cost if self.by_cycles else 1
             budget = min(budget, max(1, (deadline - self.clock.now) // cost))
+        self.granted = budget
         return budget
 
     def advance(self) -> None:
@@ -265,7 +269,6 @@ class Machine:
         machine stays as it is and can be inspected or run on.
         """
         result = self.outcome = Outcome()
-        self.maximum = max_instructions
         try:
             while True:
                 self.advance()
@@ -278,15 +281,17 @@ class Machine:
                     return result
                 if progress is not None:
                     progress(self.guest_instructions)
-                mode.enter()
-                budget = self.budget(left)
-                reason = self.execute(self.hart, budget)
-                if reason is None:
-                    continue
+                if self.serve is not None:
+                    reason = self.serve(left)
+                    if reason is None:
+                        continue
+                else:
+                    mode.enter()
+                    reason = self.engine.run(self.hart, self.budget(left))
                 if reason == ExitReason.BUDGET:
                     self.feed()
                 mode.handle(reason)
-                self.watch(budget if reason == ExitReason.BUDGET else 1)
+                self.watch(self.granted if reason == ExitReason.BUDGET else 1)
         except GuestCrashed as crash:
             result.outcome, result.crash = "crashed", str(crash)
         except KeyboardInterrupt:

@@ -224,8 +224,8 @@ class Guest:
 
     def run(self, max_instructions: int, progress: Callable[[int], None] | None = None) -> Ended:
         """Run the guest and return what was counted."""
-        if self.setup.mode == "fullvirt" and serves_exits(self.machine):
-            self.machine.execute = CompiledExits(self.mode, FullVirt).run
+        if self.setup.mode == "fullvirt" and serves_exits(self.mode, FullVirt):
+            self.machine.serve = CompiledExits(self.mode, FullVirt).run
         outcome = self.machine.run(self.mode, max_instructions, progress)
         return self.ended(outcome)
 

@@ -36,6 +36,7 @@ ROUNDS = 20_000
 """Exits served in one stay in machine code: a few milliseconds."""
 
 REASONS = tuple(ExitReason)
+ECALL = 1 << HANDLERS.index("on_ecall")
 FAR = (1 << 63) - 1
 PLUMBING = ("handle", "on_trap", "enter", "attribute", "exited", "emulate")
 """Methods that every exit goes through: overriding one leaves all exits to Python."""
@@ -68,8 +69,8 @@ def generate() -> str:
     module = Module(intrinsics, ARITHMETIC + CLEAR_FAST + GUEST_RAM, records)
     name = module.name_of(exit_service.stay)
     module.chunks.append(
-        "define i64 @stay(ptr %monitor, ptr %vcpu, ptr %hart, i64 %first) {\n"
-        f"  %r = call i64 {name}(ptr %monitor, ptr %vcpu, ptr %hart, i64 %first)\n"
+        "define i64 @stay(ptr %monitor, ptr %vcpu, ptr %hart) {\n"
+        f"  %r = call i64 {name}(ptr %monitor, ptr %vcpu, ptr %hart)\n"
         "  ret i64 %r\n}\n"
     )
     return module.text()
@@ -85,7 +86,7 @@ def library() -> Any:
     modules = (clock, counters, machine, *own)
     sources = tuple(Path(module.__file__) for module in modules)
     address = object_cache.load("fullvirt-exits", generate, ["stay"], sources)["stay"]
-    return ctypes.CFUNCTYPE(ctypes.c_uint64, *[ctypes.c_void_p] * 3, ctypes.c_uint64)(address)
+    return ctypes.CFUNCTYPE(ctypes.c_uint64, *[ctypes.c_void_p] * 3)(address)
 
 
 def served(monitor: Any, stock: type) -> int:
@@ -99,12 +100,14 @@ def served(monitor: Any, stock: type) -> int:
     return sum(is_stock(name) << bit for bit, name in enumerate(HANDLERS))
 
 
-def serves_exits(machine: Machine) -> bool:
+def serves_exits(monitor: Any, stock: type) -> bool:
     """Return whether exits can be served in machine code: the engine is machine code itself.
 
     A guest that ends its run by a store (HTIF) is looked at after every exit, in Python.
     """
-    return hasattr(machine.engine, "run_address") and machine.tohost is None
+    machine: Machine = monitor.machine
+    compiled = hasattr(machine.engine, "run_address") and machine.tohost is None
+    return compiled and served(monitor, stock) != 0
 
 
 def lend_memory(vcpu: Hart, hart: Hart) -> None:
@@ -148,15 +151,21 @@ class CompiledExits:
         self.known: list[Any] = []
         self.version = -1
 
-    def run(self, hart: Hart, budget: int) -> ExitReason | None:
+    def run(self, left: int) -> ExitReason | None:
         """Run the guest; what is left to do is the exit returned, None if it is to look up.
 
         `None` means that all exits were handled: the machine goes on at the head of its loop.
+
+        Parameters
+        ----------
+        left
+            Instructions until the run's limit.
         """
         record, machine, monitor = self.record, self.machine, self.monitor
-        while True:
-            self._load()
-            why = self.stay(record.pointer, monitor.vcpu.pointer, hart.pointer, budget)
+        vcpu, hart = monitor.vcpu.pointer, machine.hart.pointer
+        while self._knows(monitor.space):
+            self._load(left)
+            why = self.stay(record.pointer, vcpu, hart)
             self._unload()
             if why < LOOK_UP:
                 return REASONS[why]
@@ -168,7 +177,14 @@ class CompiledExits:
                 machine.watch(1)
                 return None
             monitor.enter()
-            budget = machine.budget(machine.maximum - machine.guest_instructions)
+            left = record.maximum - machine.guest_instructions
+        monitor.enter()
+        return machine.engine.run(machine.hart, machine.budget(left))
+
+    def _knows(self, space: Any) -> bool:
+        if self.version != self.shadow.version:
+            self._learn_spaces()
+        return space is None or space in self.known
 
     def _go_on(self, why: int) -> None:
         """Go on in Python with an exit that was served halfway."""
@@ -183,23 +199,18 @@ class CompiledExits:
             reason = "dirty" if first_write else "shadow_fill"
             monitor.on_hidden_fault(record.access, va, record.gpa, record.pte, record.level, reason)
 
-    def _load(self) -> None:
+    def _load(self, left: int) -> None:
         record, machine, monitor = self.record, self.machine, self.monitor
         deadline = machine.board.bus.deadline()
         record.deadline = FAR if deadline is None else deadline
-        record.maximum = machine.maximum
+        record.maximum = machine.guest_instructions + left
+        record.now = machine.clock.now
         record.charged, record.slept = machine.charged, machine.slept
         record.attributed = monitor.attributed
         record.seen, record.stuck = machine.seen & NONE, machine.stuck
         record.rounds = ROUNDS
-        record.serves = self.serves if machine.on_syscall is None else self.serves & ~2
-        if self.version != self.shadow.version:
-            self._learn_spaces()
-        record.space = NONE
-        if monitor.space in self.known:
-            record.space = self.known.index(monitor.space)
-        elif monitor.space is not None:
-            record.serves = 0
+        record.serves = self.serves if machine.on_syscall is None else self.serves & ~ECALL
+        record.space = NONE if monitor.space is None else self.known.index(monitor.space)
 
     def _learn_spaces(self) -> None:
         record, shadow = self.record, self.shadow
@@ -213,17 +224,19 @@ class CompiledExits:
 
     def _unload(self) -> None:
         record, machine, monitor = self.record, self.machine, self.monitor
-        monitor.attributed = record.attributed
-        if not record.served:
-            return
-        machine.charged = record.charged
-        machine.seen, machine.stuck = record.seen, record.stuck
+        monitor.attributed, machine.granted = record.attributed, record.granted
         if record.space != NONE:
             monitor.space = self.known[record.space]
+        machine.charged = record.charged
+        if record.switches:
+            machine.counters.shadow_switches += record.switches
+            record.switches = 0
+        if not record.served:
+            return
+        machine.seen, machine.stuck = record.seen, record.stuck
         counters, exits = machine.counters, record.exits
         for index, reason in enumerate(EXIT_REASONS):
             if exits[index]:
                 counters.exits_by_reason[reason] += exits[index]
                 exits[index] = 0
-        counters.shadow_switches += record.switches
-        record.switches = record.served = 0
+        record.served = 0

@@ -57,6 +57,7 @@ FIELDS: tuple[tuple[str, int, str], ...] = (
     ("maximum", 1, "retired instructions at which the run ends"),
     ("seen", 1, "retired instructions when progress was last seen"),
     ("stuck", 1, "traps since, without one"),
+    ("granted", 1, "budget of the engine's last run"),
     ("rounds", 1, "exits that may still be served in this stay"),
     # address spaces
     ("untagged", 1, "1 if the hardware's TLB has no address-space tags"),

@@ -212,13 +212,16 @@ def next_budget(monitor: ExitRecord, vcpu: Hart) -> int:
     return most if most < budget else budget
 
 
-def stay(monitor: ExitRecord, vcpu: Hart, hart: Hart, first: int) -> int:
-    """Run the guest, serving its exits, until there is something for Python to do.
+def stay(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
+    """Enter and run the guest, serving its exits, until there is something for Python to do.
 
     The result is the engine's exit reason if its exit is to be handled, or `LOOK_UP` or `ENTER`.
     """
-    budget = first
     while True:
+        if enter(monitor, vcpu, hart) == 0:
+            return ENTER
+        budget = next_budget(monitor, vcpu)
+        monitor.granted = budget
         hart.limit = hart.limit - hart.budget + budget
         hart.budget = budget
         reason = run_engine(monitor, hart)
@@ -246,6 +249,3 @@ def stay(monitor: ExitRecord, vcpu: Hart, hart: Hart, first: int) -> int:
         if now >= monitor.deadline or retired >= monitor.maximum or monitor.rounds == 0:
             return LOOK_UP
         monitor.now = now
-        if enter(monitor, vcpu, hart) == 0:
-            return ENTER
-        budget = next_budget(monitor, vcpu)
