@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vlab.engines.custom import instruction
     from vlab.errors import VlabError
     from vlab.experiments import Comparison, Result, Workload, boot, compare, run, shell, workloads
+    from vlab.experiments.predictions import reveal
     from vlab.experiments.recording import Recording, record
     from vlab.experiments.session import Session
     from vlab.experiments.session_opening import session
@@ -53,6 +54,7 @@ __all__ = [
     "preset",
     "price",
     "record",
+    "reveal",
     "run",
     "session",
     "shell",
@@ -61,6 +63,7 @@ __all__ = [
 
 _HOMES = {
     "vlab.experiments": "Comparison Result Workload boot compare run shell workloads",
+    "vlab.experiments.predictions": "reveal",
     "vlab.experiments.recording": "Recording record",
     "vlab.experiments.session": "Session",
     "vlab.experiments.session_opening": "session",
