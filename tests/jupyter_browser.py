@@ -100,7 +100,10 @@ class Lab:
             return json.load(answer)
 
     def kernels_ready(self) -> bool:
-        kernels = self.get("/api/kernels")
+        try:
+            kernels = self.get("/api/kernels")
+        except OSError:  # the server errs while a kernel is starting
+            return False
         return bool(kernels) and all(
             kernel["connections"] > 0 and kernel["execution_state"] == "idle" for kernel in kernels
         )

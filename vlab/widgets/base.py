@@ -75,7 +75,7 @@ class Widget(anywidget.AnyWidget):
     def __init__(self, begin: Callable[[], None] | None = None) -> None:
         self._sending = threading.RLock()
         self._generation, self._shown_at = 0, 0.0
-        self._stopping = False
+        self._stops = self._stops_before = 0
         self._now: dict[str, Any] = {"busy": False, "fraction": None, "text": "", "error": ""}
         super().__init__(label=self.title)
         self._worker = Worker(self._busy, self._failed)
@@ -104,15 +104,17 @@ class Widget(anywidget.AnyWidget):
     def work(self, job: Callable[[], None], key: str | None = None) -> None:
         """Do something in the widget's thread; of those with a key only the last that waits."""
 
+        stops = self._stops
+
         def begin() -> None:
-            self._stopping = False
+            self._stops_before = stops
             job()
 
         self._worker.do(begin, key)
 
     def stop(self) -> None:
         """Stop what is under way and forget what waits."""
-        self._stopping = True
+        self._stops += 1
         self._worker.forget()
         self.interrupt()
 
@@ -122,7 +124,7 @@ class Widget(anywidget.AnyWidget):
     @property
     def stopping(self) -> bool:
         """Whether the work under way was told to stop: long work looks at it."""
-        return self._stopping
+        return self._stops != self._stops_before
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until nothing is left to do; return whether it came to that in time."""
