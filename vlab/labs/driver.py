@@ -33,6 +33,9 @@ SECTOR, MOST_SECTORS, QUEUE_SIZE = 512, 8, 4
 SYMBOLS = {"VIRTIO": VIRTIO, "ATA": ATA, "QUEUE_SIZE": QUEUE_SIZE}
 LIMIT = 3_000_000
 
+GUARD = "not the driver's" * 8
+"""What lies behind the array of the available ring."""
+
 SETUP = """
         la   sp, stack_top
         li   t0, VIRTIO
@@ -90,11 +93,13 @@ finish: slti x0, x0, 2           # and ends
         j    finish
 """
 
-STORAGE = """
+STORAGE = (
+    """
         .data
         .balign 16
 descriptors: .space 16 * QUEUE_SIZE
 available:   .space 6 + 2 * QUEUE_SIZE
+guard:       .ascii "%s"
         .balign 16
 used:        .space 6 + 8 * QUEUE_SIZE
         .balign 4096
@@ -102,6 +107,8 @@ buffer:      .space 8 * 512
         .space 1024
 stack_top:   .dword 0
 """
+    % GUARD
+)
 
 PIO = """
 # The driver that makes the storm: programmed I/O, sector by sector, word by word.
@@ -140,6 +147,8 @@ class Served:
     ----------
     wrong
         Numbers of the requests whose data were not those on the disk.
+    trampled
+        Whether memory behind the available ring was written.
     rows
         A dictionary for each exit of the measured region: pc, reason, address.
     labels
@@ -148,6 +157,7 @@ class Served:
 
     requests: int
     wrong: list[int]
+    trampled: bool
     exits: int
     rows: list[dict[str, Any]]
     counters: Counters
@@ -225,10 +235,14 @@ def serve(driver: str, requests: list[tuple[int, int]], disk: bytes, pages: int 
         expected = checksum(disk[sector * SECTOR : (sector + count) * SECTOR])
         if guest.machine.guest_memory.load(sums + 8 * n, 8) != expected:
             wrong.append(n)
+    guard = guest.machine.guest_memory.read(image.labels["guard"], len(GUARD))
+    trampled = guard != GUARD.encode()
     how = f"exit {ended.exit_code}" if ended.outcome == "finished" else ended.outcome
     how = f"{how}: {ended.crash}" if ended.crash else how
     rows = guest.mode.rows
-    return Served(len(requests), wrong, len(rows), rows, ended.counters, how, image.labels)
+    return Served(
+        len(requests), wrong, trampled, len(rows), rows, ended.counters, how, image.labels
+    )
 
 
 def hottest(rows: list[dict[str, Any]]) -> dict[str, int]:

@@ -1,0 +1,30 @@
+"""An off-by-one in the permission check: one privilege too many is let in.
+
+check: emulate: what is illegal
+where: emulate_csr
+"""
+
+
+def emulate_csr(bits, priv, x, csrs):
+    """Return what the instruction changes, None if it is illegal."""
+    fields = decode_csr(bits)
+    if fields is None or fields["csr"] not in csrs:
+        return None
+    number, source = fields["csr"], fields["source"]
+    writes = fields["op"] == "write" or source != 0
+    if number >> 8 & 3 > priv + 1 or (writes and number >> 10 == 3):
+        return None
+    old = csrs[number]
+    operand = source if fields["immediate"] else x[source]
+    if fields["op"] == "write":
+        new = operand
+    elif fields["op"] == "set":
+        new = old | operand
+    else:
+        new = old & ~operand
+    changed = {"x": {}, "csr": {}}
+    if fields["rd"]:
+        changed["x"][fields["rd"]] = old
+    if writes:
+        changed["csr"][number] = new
+    return changed

@@ -1,0 +1,16 @@
+"""Interrupts that are not enabled in sie are taken.
+
+check: interrupt: which one, and when
+where: interrupt_to_take
+"""
+
+
+def interrupt_to_take(cpu):
+    """Return the cause of the interrupt to be taken now, 0 if there is none."""
+    if cpu["priv"] == 1 and not cpu["sstatus"] & SIE:
+        return 0
+    ready = cpu["sip"]
+    for number in (9, 1, 5):
+        if ready >> number & 1:
+            return INTERRUPT | number
+    return 0

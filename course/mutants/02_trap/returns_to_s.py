@@ -1,0 +1,17 @@
+"""sret always returns to S-mode.
+
+check: return: from a system call
+where: return_from_trap
+"""
+
+
+def return_from_trap(cpu):
+    """Return the words that sret changes."""
+    status = cpu["sstatus"] & ~(SIE | SPP) | SPIE
+    if cpu["sstatus"] & SPIE:
+        status |= SIE
+    return {
+        "pc": cpu["sepc"],
+        "priv": 1,
+        "sstatus": status,
+    }

@@ -1,0 +1,17 @@
+"""The entry names the guest's frame, not the host's.
+
+check: entry: permissions
+where: shadow_entry
+"""
+
+
+def shadow_entry(pte, mode, frame, is_table):
+    """Return the shadow's page-table entry."""
+    entry = pte >> 10 << 10 | V | USER | A | D
+    if permits(pte, "load", mode):
+        entry |= R
+    if permits(pte, "fetch", mode):
+        entry |= X
+    if permits(pte, "store", mode) and pte & D and not is_table:
+        entry |= W
+    return entry

@@ -1,0 +1,38 @@
+"""A register that belongs to the caller is used.
+
+check: guest: every update arrives
+where: GUEST
+"""
+
+GUEST = """
+queue_update:
+        la   t0, count
+        ld   t1, 0(t0)
+        la   t2, queue
+        slli s3, t1, 4
+        add  t2, t2, s3
+        sd   a0, 0(t2)
+        sd   a1, 8(t2)
+        addi t1, t1, 1
+        sd   t1, 0(t0)
+        li   t2, BATCH
+        beq  t1, t2, flush_updates
+        ret
+
+flush_updates:
+        la   t0, count
+        ld   a1, 0(t0)
+        beqz a1, 1f
+        sd   zero, 0(t0)
+        la   a0, queue
+        li   a7, HC_MMU_UPDATE
+        ecall
+1:      ret
+
+        .data
+        .balign 16
+count:  .dword 0
+        .dword 0
+queue:  .space 16 * BATCH
+        .text
+"""

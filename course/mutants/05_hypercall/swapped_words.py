@@ -1,0 +1,22 @@
+"""Address and value are mistaken for each other.
+
+check: monitor: the updates in the array
+where: updates
+"""
+
+import struct
+
+
+def to_read(va, count):
+    """Return address and size of the array, or a negative error."""
+    return -22 if count > 2048 else (va, 16 * count)
+
+
+def updates(data):
+    """Return the updates in the array."""
+    return [struct.unpack_from("<2Q", data, at)[::-1] for at in range(0, len(data), 16)]
+
+
+def answer(count, done, error):
+    """Return the result of the hypercall."""
+    return error or done
