@@ -93,13 +93,12 @@ finish: slti x0, x0, 2           # and ends
         j    finish
 """
 
-STORAGE = (
-    """
+STORAGE = f"""
         .data
         .balign 16
 descriptors: .space 16 * QUEUE_SIZE
 available:   .space 6 + 2 * QUEUE_SIZE
-guard:       .ascii "%s"
+guard:       .ascii "{GUARD}"
         .balign 16
 used:        .space 6 + 8 * QUEUE_SIZE
         .balign 4096
@@ -107,8 +106,6 @@ buffer:      .space 8 * 512
         .space 1024
 stack_top:   .dword 0
 """
-    % GUARD
-)
 
 PIO = """
 # The driver that makes the storm: programmed I/O, sector by sector, word by word.

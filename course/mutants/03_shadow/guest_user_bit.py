@@ -1,4 +1,4 @@
-"""The shadow's entry carries U only where the guest's does: a deprivileged kernel cannot use its own pages.
+"""The shadow's entry carries U only where the guest's does: the kernel cannot use its own.
 
 check: entry: permissions
 where: shadow_entry
