@@ -9,8 +9,9 @@ from random_programs import Program
 
 import vlab
 from vlab.experiments.catalogue import workloads
-from vlab.modes import compose
-from vlab.vmm.compiled_exits import HANDLERS, PLUMBING, served
+from vlab.vmm.compiled_exits import CompiledExits
+from vlab.vmm.fullvirt_exits import FullVirtExits
+from vlab.vmm.paravirt_exits import ParaVirtExits
 
 SMALL: dict[str, dict[str, int]] = {
     "compute": {"n": 20},
@@ -41,31 +42,36 @@ def in_python(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def run(**arguments: Any) -> vlab.Result:
         with monkeypatch.context() as patch:
-            patch.setattr(compose, "serves_exits", lambda *_: False)
+            patch.setattr(CompiledExits, "served", lambda *_: 0)
             return vlab.run(**arguments)
 
     return run
 
 
 @pytest.mark.parametrize("clock", ["cycles", "retired"])
+@pytest.mark.parametrize("mode", ["fullvirt", "paravirt"])
 @pytest.mark.parametrize("workload", sorted(workloads()))
-def test_twins_count_what_the_handlers_count(workload: str, clock: str, in_python: Any) -> None:
+def test_twins_count_what_the_handlers_count(
+    workload: str, mode: str, clock: str, in_python: Any
+) -> None:
     """Every counter, cycle and printed byte is the same with and without the compiled twins."""
-    arguments = {"workload": workload, "mode": "fullvirt", "clock": clock}
+    arguments = {"workload": workload, "mode": mode, "clock": clock}
     arguments |= SMALL.get(workload, {})
     assert outcome(vlab.run(**arguments)) == outcome(in_python(**arguments))
 
 
-def test_a_deadline_that_comes_while_an_exit_is_served(in_python: Any) -> None:
+@pytest.mark.parametrize("mode", ["fullvirt", "paravirt"])
+def test_a_deadline_that_comes_while_an_exit_is_served(mode: str, in_python: Any) -> None:
     """The guest's timer goes off at the same instruction when a handler's cost makes it due."""
-    arguments = {"workload": "syscall", "mode": "fullvirt", "n": 6000, "set": {"tlb_entries": 16}}
+    arguments = {"workload": "syscall", "mode": mode, "n": 6000, "set": {"tlb_entries": 16}}
     assert outcome(vlab.run(**arguments)) == outcome(in_python(**arguments))
 
 
 @pytest.mark.parametrize("options", [{"asid_bits": 0}, {"asid_bits": 2}, {"tlb_entries": 8}])
-def test_twins_agree_on_other_machines(options: dict[str, int], in_python: Any) -> None:
+@pytest.mark.parametrize("mode", ["fullvirt", "paravirt"])
+def test_twins_agree_on_other_machines(options: dict[str, int], mode: str, in_python: Any) -> None:
     """Without address-space tags, with so few that they are used up, with a small TLB."""
-    arguments = {"workload": "mixed", "mode": "fullvirt", "set": options}
+    arguments = {"workload": "mixed", "mode": mode, "set": options}
     assert outcome(vlab.run(**arguments)) == outcome(in_python(**arguments))
 
 
@@ -83,40 +89,52 @@ def test_twins_agree_on_random_programs(seed: int, tmp_path: Any, monkeypatch: A
     image.write_bytes(bytes(Program(seed, strict=False).image))
     results = []
     for compiled in (True, False):
-        monkeypatch.setattr(compose, "serves_exits", lambda *_, on=compiled: on)
+        if not compiled:
+            monkeypatch.setattr(CompiledExits, "served", lambda *_: 0)
         results.append(vlab.boot(image, mode="fullvirt", memory=4 << 20, max_instructions=30_000))
     assert outcome(results[0]) == outcome(results[1])
 
 
-def overriding(name: str, calls: list[str]) -> type:
+STOCK = {"fullvirt": (FullVirtExits, vlab.FullVirt), "paravirt": (ParaVirtExits, vlab.ParaVirt)}
+METHODS = [
+    (mode, name)
+    for mode, (exits, _) in STOCK.items()
+    for name in (*exits.handlers, *exits.plumbing)
+]
+RARE = ("on_exception", "emulate")
+
+
+def overriding(stock: type, name: str, calls: list[str]) -> type:
     """Return a monitor with one handler overridden by one that only notes the call."""
 
     def handler(self: Any, *arguments: Any) -> Any:
         calls.append(name)
-        return getattr(vlab.FullVirt, name)(self, *arguments)
+        return getattr(stock, name)(self, *arguments)
 
-    return type("Mine", (vlab.FullVirt,), {name: handler})
+    return type("Mine", (stock,), {name: handler})
 
 
-@pytest.mark.parametrize("name", [*HANDLERS, *PLUMBING])
-def test_an_overridden_handler_is_called_and_changes_no_counter(name: str) -> None:
+@pytest.mark.parametrize(("mode", "name"), METHODS)
+def test_an_overridden_handler_is_called_and_changes_no_counter(mode: str, name: str) -> None:
     """Each handler with a twin can be overridden; its own calls then come to Python."""
     calls: list[str] = []
-    stock = vlab.run("mixed", mode="fullvirt")
-    mine = vlab.run("mixed", mode="fullvirt", monitor=overriding(name, calls))
-    assert outcome(mine) == outcome(stock)
-    assert calls or name == "on_exception"
+    _, stock = STOCK[mode]
+    mine = vlab.run("mixed", mode=mode, monitor=overriding(stock, name, calls))
+    assert outcome(mine) == outcome(vlab.run("mixed", mode=mode))
+    assert calls or name in RARE
 
 
-def test_overriding_one_handler_turns_one_twin_off() -> None:
+@pytest.mark.parametrize("mode", STOCK)
+def test_overriding_one_handler_turns_one_twin_off(mode: str) -> None:
     """The other twins stay; overriding what every exit goes through turns all of them off."""
+    exits, stock = STOCK[mode]
 
     def mine(name: str) -> int:
-        session = vlab.session("hello", mode="fullvirt", monitor=overriding(name, []))
-        return served(session.mode, vlab.FullVirt)
+        session = vlab.session("hello", mode=mode, monitor=overriding(stock, name, []))
+        return exits.served(session.mode, stock)
 
-    every = (1 << len(HANDLERS)) - 1
-    for bit, name in enumerate(HANDLERS):
+    every = (1 << len(exits.handlers)) - 1
+    for bit, name in enumerate(exits.handlers):
         assert mine(name) == every & ~(1 << bit)
-    for name in PLUMBING:
+    for name in exits.plumbing:
         assert mine(name) == 0

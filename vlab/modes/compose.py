@@ -33,8 +33,8 @@ from vlab.modes.setup import Ended, Setup
 from vlab.sbi import Sbi
 from vlab.sstc import SupervisorTimer
 from vlab.state import Hart
-from vlab.vmm.compiled_exits import CompiledExits, serves_exits
 from vlab.vmm.frames import FramePool, guest_p2m, monitor_frames
+from vlab.vmm.fullvirt_exits import FullVirtExits
 from vlab.vmm.shadow import ShadowPaging
 from vlab.vmm.tracked import TrackedMemory
 
@@ -224,8 +224,13 @@ class Guest:
 
     def run(self, max_instructions: int, progress: Callable[[int], None] | None = None) -> Ended:
         """Run the guest and return what was counted."""
-        if self.setup.mode == "fullvirt" and serves_exits(self.mode, FullVirt):
-            self.machine.serve = CompiledExits(self.mode, FullVirt).run
+        if self.setup.mode == "fullvirt":
+            FullVirtExits.install(self.mode, FullVirt)
+        elif self.setup.mode == "paravirt":
+            from vlab.modes.paravirt import ParaVirt
+            from vlab.vmm.paravirt_exits import ParaVirtExits
+
+            ParaVirtExits.install(self.mode, ParaVirt)
         outcome = self.machine.run(self.mode, max_instructions, progress)
         return self.ended(outcome)
 

@@ -11,6 +11,18 @@ from vlab.isa.fields import MASK64
 SPACES = 64
 """Address spaces whose roots the compiled handlers can switch between."""
 
+FULLVIRT_HANDLERS = (
+    "on_interrupt",
+    "on_ecall",
+    "on_illegal_instruction",
+    "on_exception",
+    "on_page_fault",
+    "on_hidden_fault",
+    "on_emulated_access",
+)
+PARAVIRT_HANDLERS = ("on_hypercall", "on_syscall", "on_exception")
+"""Handlers that have twins, by their bit in `ExitRecord.serves`."""
+
 REASON_WORDS = 16
 
 NONE = MASK64
@@ -46,6 +58,16 @@ FIELDS: tuple[tuple[str, int, str], ...] = (
     ("served", 1, "exits served"),
     ("switches", 1, "changes of shadow"),
     ("tables", 1, "host address of a word per guest frame: not 0 if it is a protected table"),
+    # a ported guest
+    ("hypercall_price", 1, "cycles of the return from an upcall, besides the exit"),
+    ("upcall_price", 1, "cycles of an upcall, besides the exit"),
+    ("upcalls", 1, "upcalls made"),
+    ("resumed", 1, "returns from upcalls"),
+    ("shared", 1, "host address of the shared page"),
+    ("shared_code", 1, "host address of the word that is not 0 if code of that page was decoded"),
+    ("upcall_entry", 1, "virtual address where upcalls go, 0 if there is none"),
+    ("kernel_satp", 1, "the hardware's satp for the kernel, 0 if it has no tag yet"),
+    ("user_satp", 1, "the hardware's satp for user programs, 0 likewise or without any"),
     # a page fault that is left to Python halfway
     ("access", 1, "fetch, load or store"),
     ("va", 1, "virtual address"),

@@ -1,24 +1,28 @@
-"""What the compiled twins of exit handlers share."""
+"""What the compiled twins of exit handlers share, in the restricted subset."""
 
 from __future__ import annotations
 
+from vlab.isa.bits import uquotient
 from vlab.isa.mmu import tlb_drop
+from vlab.machine import SLICE
 from vlab.state import Hart
 from vlab.vmm.exit_record import ExitRecord
 
-HANDLERS = (
-    "on_interrupt",
-    "on_ecall",
-    "on_illegal_instruction",
-    "on_exception",
-    "on_page_fault",
-    "on_hidden_fault",
-    "on_emulated_access",
-)
-"""Handlers that have twins, by their bit in `ExitRecord.serves`."""
-
 LEFT, SERVED = 0, 1
 """Whether an exit is left to the Python handlers."""
+
+
+def run_engine(monitor: ExitRecord, hart: Hart) -> int:
+    """Run the engine on the hart's budget (an indirect call in machine code)."""
+    raise NotImplementedError
+
+
+def grant(monitor: ExitRecord, hart: Hart, budget: int) -> int:
+    """Run the engine for a budget of instructions; return the exit reason."""
+    monitor.granted = budget
+    hart.limit = hart.limit - hart.budget + budget
+    hart.budget = budget
+    return run_engine(monitor, hart)
 
 
 def exited(monitor: ExitRecord, reason: int) -> None:
@@ -31,3 +35,48 @@ def forget(hart: Hart) -> None:
     """Drop the emulator's last translation (`vlab.vmm.emulator.forget`)."""
     if hart.tlb_tag[0] != 0:
         tlb_drop(hart, 0)
+
+
+def present(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
+    """Return the present time in cycles (`vlab.machine.Machine.now`)."""
+    retired = vcpu.limit - vcpu.budget
+    if monitor.by_cycles == 0:
+        return retired + monitor.slept
+    return (
+        retired * monitor.instruction_price
+        + hart.walk_references * monitor.walk_price
+        + hart.tlb_flushes * monitor.flush_price
+        + hart.tlb_misses * monitor.miss_price
+        + hart.vectored * monitor.trap_price
+        + hart.returns * monitor.return_price
+        + monitor.charged
+        + monitor.slept
+    )
+
+
+def next_budget(monitor: ExitRecord, vcpu: Hart) -> int:
+    """Return how many instructions may run before the next deadline (`Machine.budget`)."""
+    left = monitor.maximum - (vcpu.limit - vcpu.budget)
+    budget = SLICE if left > SLICE else left
+    cost = monitor.instruction_price if monitor.by_cycles != 0 else 1
+    most = uquotient(monitor.deadline - monitor.now, cost)
+    if most < 1:
+        most = 1
+    return most if most < budget else budget
+
+
+def look_up(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> bool:
+    """After an exit was served: watch for progress, and return whether the machine must act."""
+    monitor.served = monitor.served + 1
+    retired = vcpu.limit - vcpu.budget
+    if retired != monitor.seen:
+        monitor.seen = retired
+        monitor.stuck = 0
+    else:
+        monitor.stuck = monitor.stuck + 1
+    now = present(monitor, vcpu, hart)
+    monitor.rounds = monitor.rounds - 1
+    if now >= monitor.deadline or retired >= monitor.maximum or monitor.rounds == 0:
+        return True
+    monitor.now = now
+    return False

@@ -13,6 +13,11 @@ TIMER, CONSOLE, BLOCK = 1, 2, 4
 """Bits of `pending`."""
 EVENTS = TIMER | CONSOLE | BLOCK
 
+PENDING, MASKED, TRAP_CAUSE, TRAP_EPC, TRAP_TVAL, TRAP_USER, TRAP_MASKED, TRAP_A7 = range(
+    2048, 2112, 8
+)
+"""Offsets of the words that both sides write."""
+
 
 def _word(offset: int) -> property:
     def get(self: SharedInfo) -> int:
@@ -37,14 +42,14 @@ class SharedInfo:
     m2p = _word(56)
     m2p_base = _word(64)
     timebase = _word(72)
-    pending = _word(2048)
-    masked = _word(2056)
-    trap_cause = _word(2064)
-    trap_epc = _word(2072)
-    trap_tval = _word(2080)
-    trap_user = _word(2088)
-    trap_masked = _word(2096)
-    trap_a7 = _word(2104)
+    pending = _word(PENDING)
+    masked = _word(MASKED)
+    trap_cause = _word(TRAP_CAUSE)
+    trap_epc = _word(TRAP_EPC)
+    trap_tval = _word(TRAP_TVAL)
+    trap_user = _word(TRAP_USER)
+    trap_masked = _word(TRAP_MASKED)
+    trap_a7 = _word(TRAP_A7)
 
     def __init__(self, physical: PhysicalMemory, address: int) -> None:
         self.physical, self.address = physical, address

@@ -16,8 +16,8 @@ from vlab.isa.mmu import leaf_address, walk
 from vlab.isa.physical import in_ram, load_ram
 from vlab.isa.table import BY_NAME
 from vlab.state import Hart
-from vlab.vmm.exit_record import EMULATED, HIDDEN, WRITTEN, ExitRecord
-from vlab.vmm.exit_serving import HANDLERS, LEFT, SERVED, exited, forget
+from vlab.vmm.exit_record import EMULATED, FULLVIRT_HANDLERS, HIDDEN, WRITTEN, ExitRecord
+from vlab.vmm.exit_serving import LEFT, SERVED, exited, forget
 from vlab.vmm.regimes import BORROWED, FIRST_TRANSLATED, REGIMES, regime_number
 
 REASONS = tuple(EXIT_REASONS)
@@ -25,8 +25,10 @@ MMIO, PT_WRITE = REASONS.index("mmio"), REASONS.index("pt_write")
 TRUE_FAULT = REASONS.index("page_fault")
 WITH_OTHERS_LOADS = REGIMES.index(BORROWED)
 
-SERVES_FAULT = 1 << HANDLERS.index("on_page_fault")
-SERVES_ACCESS = sum(1 << HANDLERS.index(n) for n in ("on_hidden_fault", "on_emulated_access"))
+SERVES_FAULT = 1 << FULLVIRT_HANDLERS.index("on_page_fault")
+SERVES_ACCESS = sum(
+    1 << FULLVIRT_HANDLERS.index(n) for n in ("on_hidden_fault", "on_emulated_access")
+)
 LOAD_OPCODE, STORE_OPCODE = 0x03, 0x23
 
 lb, lh, lw, ld = (executor(BY_NAME[name]) for name in ("lb", "lh", "lw", "ld"))

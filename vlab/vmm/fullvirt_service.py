@@ -19,11 +19,20 @@ from vlab.isa.fields import FETCH, INTERRUPT, LOAD, MASK64, STORE, Cause, Csr, S
 from vlab.isa.mmu import tlb_flush
 from vlab.isa.table import BY_NAME
 from vlab.isa.trap import pending_interrupt
-from vlab.machine import SLICE, STUCK
+from vlab.machine import STUCK
 from vlab.state import Hart
-from vlab.vmm.exit_faults import page_fault
-from vlab.vmm.exit_record import ENTER, LOOK_UP, NONE, ExitRecord
-from vlab.vmm.exit_serving import HANDLERS, LEFT, SERVED, exited, forget
+from vlab.vmm.exit_record import ENTER, FULLVIRT_HANDLERS, LOOK_UP, NONE, ExitRecord
+from vlab.vmm.exit_serving import (
+    LEFT,
+    SERVED,
+    exited,
+    forget,
+    grant,
+    look_up,
+    next_budget,
+    present,
+)
+from vlab.vmm.fullvirt_faults import page_fault
 from vlab.vmm.regimes import key_number
 
 REASONS = tuple(EXIT_REASONS)
@@ -32,7 +41,7 @@ SYSCALL, EXCEPTION = REASONS.index("syscall"), REASONS.index("exception")
 HOST_INTERRUPT = REASONS.index("interrupt")
 
 SERVES_INTERRUPT, SERVES_ECALL, SERVES_ILLEGAL, SERVES_EXCEPTION = (
-    1 << HANDLERS.index(name)
+    1 << FULLVIRT_HANDLERS.index(name)
     for name in ("on_interrupt", "on_ecall", "on_illegal_instruction", "on_exception")
 )
 
@@ -43,34 +52,12 @@ csrrw, csrrs, csrrc = (executor(BY_NAME[name]) for name in ("csrrw", "csrrs", "c
 csrrwi, csrrsi, csrrci = (executor(BY_NAME[name]) for name in ("csrrwi", "csrrsi", "csrrci"))
 
 
-def run_engine(monitor: ExitRecord, hart: Hart) -> int:
-    """Run the engine on the hart's budget (an indirect call in machine code)."""
-    raise NotImplementedError
-
-
 def attribute(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> None:
     """Make the hardware's ``pc`` and retired instructions the virtual CPU's."""
     retired = hart.limit - hart.budget
     vcpu.limit = vcpu.limit + retired - monitor.attributed
     monitor.attributed = retired
     vcpu.pc = hart.pc
-
-
-def present(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
-    """Return the present time in cycles (`vlab.machine.Machine.now`)."""
-    retired = vcpu.limit - vcpu.budget
-    if monitor.by_cycles == 0:
-        return retired + monitor.slept
-    return (
-        retired * monitor.instruction_price
-        + hart.walk_references * monitor.walk_price
-        + hart.tlb_flushes * monitor.flush_price
-        + hart.tlb_misses * monitor.miss_price
-        + hart.vectored * monitor.trap_price
-        + hart.returns * monitor.return_price
-        + monitor.charged
-        + monitor.slept
-    )
 
 
 def execute_csr(vcpu: Hart, form: int, rd: int, rs1: int, csr: int) -> int:
@@ -201,30 +188,16 @@ def enter(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
     return 1
 
 
-def next_budget(monitor: ExitRecord, vcpu: Hart) -> int:
-    """Return how many instructions may run before the next deadline (`Machine.budget`)."""
-    left = monitor.maximum - (vcpu.limit - vcpu.budget)
-    budget = SLICE if left > SLICE else left
-    cost = monitor.instruction_price if monitor.by_cycles != 0 else 1
-    most = uquotient(monitor.deadline - monitor.now, cost)
-    if most < 1:
-        most = 1
-    return most if most < budget else budget
-
-
 def stay(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
     """Enter and run the guest, serving its exits, until there is something for Python to do.
 
-    The result is the engine's exit reason if its exit is to be handled, or `LOOK_UP` or `ENTER`.
+    The result is the engine's exit reason if its exit is to be handled, or one of those of
+    `vlab.vmm.exit_record`.
     """
     while True:
         if enter(monitor, vcpu, hart) == 0:
             return ENTER
-        budget = next_budget(monitor, vcpu)
-        monitor.granted = budget
-        hart.limit = hart.limit - hart.budget + budget
-        hart.budget = budget
-        reason = run_engine(monitor, hart)
+        reason = grant(monitor, hart, next_budget(monitor, vcpu))
         if reason != ExitReason.TRAP or monitor.stuck >= STUCK - 1:
             return reason
         attribute(monitor, vcpu, hart)
@@ -235,17 +208,8 @@ def stay(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
         status = serve(monitor, vcpu, hart)
         if status == LEFT:
             return reason
-        monitor.served = monitor.served + 1
         if status != SERVED:
+            monitor.served = monitor.served + 1
             return status
-        retired = vcpu.limit - vcpu.budget
-        if retired != monitor.seen:
-            monitor.seen = retired
-            monitor.stuck = 0
-        else:
-            monitor.stuck = monitor.stuck + 1
-        now = present(monitor, vcpu, hart)
-        monitor.rounds = monitor.rounds - 1
-        if now >= monitor.deadline or retired >= monitor.maximum or monitor.rounds == 0:
+        if look_up(monitor, vcpu, hart):
             return LOOK_UP
-        monitor.now = now

@@ -1,0 +1,91 @@
+"""The exits of ``fullvirt`` that machine code serves (`vlab.vmm.compiled_exits`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vlab.state import Hart
+from vlab.vmm.compiled_exits import CompiledExits
+from vlab.vmm.exit_record import EMULATED, FULLVIRT_HANDLERS, HIDDEN, NONE, SPACES, WRITTEN
+from vlab.vmm.regimes import number_of
+
+
+class FullVirtExits(CompiledExits):
+    """Serves exits of a guest on a virtual CPU with shadow page tables."""
+
+    service = "vlab.vmm.fullvirt_service"
+    guest_memory = True
+    handlers = FULLVIRT_HANDLERS
+    plumbing = ("handle", "on_trap", "enter", "attribute", "exited", "emulate")
+    observed = 1 << FULLVIRT_HANDLERS.index("on_ecall")
+
+    def __init__(self, monitor: Any, stock: type) -> None:
+        super().__init__(monitor, stock)
+        self.shadow, record = monitor.shadow, self.record
+        record.firmware = monitor.sbi is not None
+        record.untagged = self.shadow.asids == 1
+        record.tables = self.shadow.table_map.ctypes.data
+        lend_memory(monitor.vcpu, self.machine.hart)
+        self.known: list[Any] = []
+        self.version = -1
+
+    def record_of_guest(self) -> Hart:
+        """Return the virtual CPU."""
+        vcpu: Hart = self.monitor.vcpu
+        return vcpu
+
+    def ready(self) -> bool:
+        """Return whether the shadow in use, if any, is among those that machine code knows."""
+        if self.version != self.shadow.version:
+            self._learn_spaces()
+        return self.monitor.space is None or self.monitor.space in self.known
+
+    def _learn_spaces(self) -> None:
+        record, shadow = self.record, self.shadow
+        usable = [s for s in shadow.spaces.values() if s.asid or shadow.asids == 1]
+        self.known = usable[-SPACES:]
+        for index, space in enumerate(self.known):
+            record.space_key[index] = number_of(space.key)
+            record.space_satp[index] = shadow.satp(space)
+        record.spaces = len(self.known)
+        self.version = shadow.version
+
+    def load(self) -> None:
+        """Say which shadow is in use."""
+        space = self.monitor.space
+        self.record.space = NONE if space is None else self.known.index(space)
+        self.record.attributed = self.monitor.attributed
+
+    def unload(self) -> None:
+        """Learn which shadow is in use now."""
+        record, monitor = self.record, self.monitor
+        monitor.attributed = record.attributed
+        if record.space != NONE:
+            monitor.space = self.known[record.space]
+        if record.switches:
+            self.machine.counters.shadow_switches += record.switches
+            record.switches = 0
+
+    def go_on(self, why: int) -> None:
+        """Go on with a device access, a page table that was written, or a hidden fault."""
+        record, monitor = self.record, self.monitor
+        if why == EMULATED:
+            monitor.on_emulated_exit()
+        elif why == WRITTEN:
+            self.shadow.written(record.gpa)
+        elif why == HIDDEN:
+            va = record.va
+            first_write = record.updated and monitor.space.holds(va)
+            reason = "dirty" if first_write else "shadow_fill"
+            monitor.on_hidden_fault(record.access, va, record.gpa, record.pte, record.level, reason)
+
+
+def lend_memory(vcpu: Hart, hart: Hart) -> None:
+    """Give machine code the way to guest memory, and the hardware's decoder."""
+    memory = vcpu.memory
+    physical = memory.physical
+    vcpu.p2m = memory.p2m.ctypes.data
+    vcpu.ram_pointer = physical.pointer - physical.base
+    vcpu.code_map = hart.code_map - (physical.base >> 12) * 8
+    vcpu.decode_buckets, vcpu.decode_rows = hart.decode_buckets, hart.decode_rows
+    vcpu.decode_rvc = hart.decode_rvc

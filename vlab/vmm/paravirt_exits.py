@@ -1,0 +1,62 @@
+"""The exits of ``paravirt`` that machine code serves (`vlab.vmm.compiled_exits`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vlab.isa.fields import SATP_SV39
+from vlab.memory import PAGE
+from vlab.state import Hart
+from vlab.vmm.compiled_exits import CompiledExits
+from vlab.vmm.exit_record import PARAVIRT_HANDLERS
+
+
+class ParaVirtExits(CompiledExits):
+    """Serves exits of a ported guest with direct paging."""
+
+    service = "vlab.vmm.paravirt_service"
+    handlers = PARAVIRT_HANDLERS
+    plumbing = ("handle", "on_trap", "enter", "attribute", "exited", "upcall")
+    observed = 1 << PARAVIRT_HANDLERS.index("on_syscall")
+
+    def __init__(self, monitor: Any, stock: type) -> None:
+        super().__init__(monitor, stock)
+        record, shared, hart = self.record, monitor.shared, self.machine.hart
+        offset = shared.address - shared.physical.base
+        record.shared = shared.physical.pointer + offset
+        record.shared_code = hart.code_map + offset // PAGE * 8
+        rates = self.machine.rates
+        record.hypercall_price = rates.of("hypercalls_by_name", "iret") + rates["hypercalls"]
+
+    def record_of_guest(self) -> Hart:
+        """Return the guest as its kernel sees it."""
+        record: Hart = self.monitor.vcpu.record
+        return record
+
+    def ready(self) -> bool:
+        """Return whether the hardware's TLB is tagged: without tags a switch flushes it."""
+        return bool(self.monitor.spaces.asids > 1)
+
+    def load(self) -> None:
+        """Say where upcalls go, and the roots in use."""
+        record, vcpu, spaces = self.record, self.monitor.vcpu, self.monitor.spaces
+        record.attributed = vcpu.seen
+        record.upcall_entry = vcpu.entry or 0
+        record.kernel_satp = self._satp(spaces.kernel_root)
+        record.user_satp = 0 if spaces.user_root is None else self._satp(spaces.user_root)
+
+    def _satp(self, root: int) -> int:
+        spaces = self.monitor.spaces
+        tag = spaces.given.get(spaces.paging.spaces[root])
+        return 0 if tag is None else SATP_SV39 | tag << 44 | root
+
+    def unload(self) -> None:
+        """Take over what was counted."""
+        record, counters = self.record, self.machine.counters
+        self.monitor.vcpu.seen = record.attributed
+        if record.upcalls:
+            counters.upcalls += record.upcalls
+            record.upcalls = 0
+        if record.resumed:
+            counters.hypercalls_by_name["iret"] += record.resumed
+            record.resumed = 0
