@@ -66,7 +66,7 @@ class Widget(anywidget.AnyWidget):
     label = traitlets.Unicode().tag(sync=True)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        if cls.script:
+        if cls.__dict__.get("script"):
             cls._esm = BASE_SCRIPT + (STATIC / cls.script).read_text("utf-8")
             style = (STATIC / cls.style).read_text("utf-8") if cls.style else ""
             cls._css = BASE_STYLE + style
@@ -132,7 +132,7 @@ class Widget(anywidget.AnyWidget):
 
     def close(self) -> None:
         """Stop, end the thread, and vanish from the page."""
-        if self._worker.closed:
+        if not hasattr(self, "_worker") or self._worker.closed:
             return
         self.stop()
         self._worker.close()
