@@ -263,7 +263,7 @@ def notebook(lab: Lab, browser: Any, tmp_path: Path) -> Iterator[OpenNotebook]:
     kept = os.environ.get("VLAB_SCREENSHOTS")
     pictures = Path(kept) if kept else tmp_path
     pictures.mkdir(parents=True, exist_ok=True)
-    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    page = browser.new_page(viewport={"width": 1500, "height": 1500})
     opened = OpenNotebook(lab, page, pictures)
     yield opened
     if page.url.startswith(lab.url):

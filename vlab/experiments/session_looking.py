@@ -9,10 +9,11 @@ from vlab.counters import Counters
 from vlab.errors import MachineError, unknown
 from vlab.experiments.result import Result
 from vlab.experiments.running import from_outcome
+from vlab.experiments.session_regions import Region, regions
 from vlab.experiments.session_views import PRIVILEGES
 from vlab.experiments.session_walks import Walk, access_of, flags_of
-from vlab.isa.fields import PTE_G, Cause
-from vlab.isa.mmu import NONE, leaf_address, tlb_find
+from vlab.isa.fields import PTE_D, PTE_G, STORE, Cause
+from vlab.isa.mmu import NONE, effective_privilege, leaf_address, permitted, tlb_find
 from vlab.isa.names import ABI
 from vlab.machine import Outcome
 from vlab.memory import PAGE, MemoryRangeError
@@ -173,9 +174,32 @@ class Looking:
             raise MachineError(f"va={va!r}: must be an address of 64 bits")
         tables = self.view.page_tables()
         walks = {name: table.walk(va, kind) for name, table in tables.items()}
-        held = tlb_find(self.machine.hart, va) != NONE
+        held = self._in_tlb(va, kind)
         privilege = tables["guest"].privilege(kind)
         return Walk(va, access, privilege, walks["guest"], walks.get("shadow"), held)
+
+    def _in_tlb(self, va: int, access: int) -> bool:
+        """Return whether the TLB has an entry that serves an access, so that no walk is made."""
+        hart = self.machine.hart
+        entry = tlb_find(hart, va)
+        if entry == NONE:
+            return False
+        pte, priv = hart.tlb_pte[entry], effective_privilege(hart, access)
+        clean = access == STORE and not pte & PTE_D
+        return bool(permitted(hart, pte, access, priv)) and not clean
+
+    def regions(self, tables: str = "guest") -> list[Region]:
+        """Return what a set of page tables maps now: none while translation is off.
+
+        Parameters
+        ----------
+        tables
+            ``guest``, or in ``fullvirt`` ``shadow``.
+        """
+        known = self.view.page_tables()
+        if tables not in ("guest", "shadow"):
+            raise MachineError(unknown("page tables", tables, ("guest", "shadow")))
+        return regions(known[tables]) if tables in known else []
 
     def tlb(self) -> list[TlbEntry]:
         """Return the valid entries of the hardware's TLB, by set and way."""
