@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from vlab.experiments.recording import Recording, record
     from vlab.experiments.session import Session
     from vlab.experiments.session_opening import session
+    from vlab.experiments.warmup import warmup
     from vlab.isa.assembler import assemble
     from vlab.modes.fullvirt import FullVirt
     from vlab.modes.paravirt import ParaVirt
@@ -58,6 +59,7 @@ __all__ = [
     "run",
     "session",
     "shell",
+    "warmup",
     "workloads",
 ]
 
@@ -72,6 +74,7 @@ _HOMES = {
     "vlab.devices.device": "Device",
     "vlab.engines.custom": "instruction",
     "vlab.errors": "VlabError",
+    "vlab.experiments.warmup": "warmup",
     "vlab.modes.fullvirt": "FullVirt",
     "vlab.isa.assembler": "assemble",
     "vlab.modes.paravirt": "ParaVirt",

@@ -94,6 +94,7 @@ def parser() -> Parser:
     guests = command("guests", build_guests, "build the guest, or show what porting it changed")
     guests.add_argument("action", choices=("build", "diff"))
 
+    command("warmup", warm_up, "compile now what later runs need, and keep it")
     command("info", show_info, "show versions and where things are kept")
     return top
 
@@ -220,6 +221,17 @@ def build_guests(options: argparse.Namespace) -> int:
     else:
         for path in guests.build().values():
             print(path)
+    return OK
+
+
+def warm_up(options: argparse.Namespace) -> int:
+    """``vlab warmup``"""
+    from vlab.engines import object_cache
+    from vlab.experiments.warmup import warmup
+
+    for name, made in warmup():
+        print(f"{name:18} {'made' if made else 'ready'}")
+    print(f"{'kept in':18} {object_cache.directory()}")
     return OK
 
 

@@ -127,10 +127,10 @@ def _rows(dwarf: Any) -> Iterator[tuple[int, Place | None]]:
         names = [_name(file, directories) for file in program.header.file_entry]
         for entry in program.get_entries():
             state = entry.state
-            if state is None:
-                continue
+            if state is None or not (state.line or state.end_sequence):
+                continue  # line 0: of no line in particular, so of the one before
             name = names[state.file - 1]
-            known = not state.end_sequence and state.line and (SOURCES / name).is_file()
+            known = not state.end_sequence and (SOURCES / name).is_file()
             yield state.address, Place(name, state.line) if known else None
 
 

@@ -8,6 +8,7 @@ Where the cache cannot be written the code is compiled for this process alone.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import sys
@@ -17,6 +18,9 @@ from pathlib import Path
 from typing import Any
 
 Library = dict[str, int]
+
+KEPT = 8
+"""Versions of an object that are kept: several installations may share a cache."""
 
 
 def directory() -> Path:
@@ -93,15 +97,36 @@ def _keep(path: Path, code: bytes) -> None:
 
 _ALIVE: list[object] = []
 
+made = 0
+"""Objects that this process had to compile."""
+
 
 def stored(name: str, make: Callable[[], bytes], more: tuple[Path, ...] = ()) -> bytes:
     """Return the bytes called ``name``, from the cache, or made and then kept there."""
     path = directory() / f"{name}-{key(name, more)[:32]}.o"
+    global made
     data = _stored(path)
     if data is None:
         data = make()
+        made += 1
         _keep(path, data)
+        _prune(name, path.parent)
     return data
+
+
+def _prune(name: str, folder: Path) -> None:
+    """Keep the newest objects of a name only; a process that misses one compiles it again."""
+
+    def age(path: Path) -> float:
+        try:
+            return -path.stat().st_mtime
+        except OSError:
+            return 0
+
+    found = (p for p in folder.glob(f"{name}-*.o") if len(p.stem) == len(name) + 33)
+    for path in sorted(found, key=age)[KEPT:]:
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def load(

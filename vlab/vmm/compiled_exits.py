@@ -121,6 +121,11 @@ class CompiledExits:
         return sum(is_stock(name) << bit for bit, name in enumerate(cls.handlers))
 
     @classmethod
+    def code(cls) -> Callable[[int, int, int], int]:
+        """Return the machine code, compiled if it is not in the cache."""
+        return library(cls.service, cls.guest_memory)
+
+    @classmethod
     def install(cls, monitor: Any, stock: type) -> None:
         """Let a monitor's machine serve exits in machine code, if it can.
 
@@ -135,7 +140,7 @@ class CompiledExits:
     def __init__(self, monitor: Any, stock: type) -> None:
         self.monitor, self.machine = monitor, monitor.machine
         self.serves = self.served(monitor, stock)
-        self.stay = library(self.service, self.guest_memory)
+        self.stay = self.code()
         record = self.record = ExitRecord()
         rates = self.machine.rates
         record.run = self.machine.engine.run_address

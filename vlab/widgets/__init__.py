@@ -11,6 +11,8 @@ from typing import Any
 
 _HOMES = {
     "vlab.widgets.base": "Widget",
+    "vlab.widgets.cost_sliders": "CostSliders",
+    "vlab.widgets.mode_race": "ModeRace",
     "vlab.widgets.page_walk": "PageWalkExplorer",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}

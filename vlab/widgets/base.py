@@ -61,14 +61,12 @@ class Widget(anywidget.AnyWidget):
     latest: frozenset[str] = frozenset()
     """Requests of which only the last one that waits is carried out: typing, dragging."""
 
-    _made = False
-
     view = traitlets.Dict().tag(sync=True)
     status = traitlets.Dict().tag(sync=True)
     label = traitlets.Unicode().tag(sync=True)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        if "script" in cls.__dict__:
+        if cls.__dict__.get("script"):
             cls._esm = BASE_SCRIPT + (STATIC / cls.script).read_text("utf-8")
             style = (STATIC / cls.style).read_text("utf-8") if cls.style else ""
             cls._css = BASE_STYLE + style
@@ -82,7 +80,6 @@ class Widget(anywidget.AnyWidget):
         super().__init__(label=self.title)
         self._worker = Worker(self._busy, self._failed)
         self.on_msg(self._asked)
-        self._made = True
         lifecycle.register(self)
         self._tell()
         if begin is not None:
@@ -135,7 +132,7 @@ class Widget(anywidget.AnyWidget):
 
     def close(self) -> None:
         """Stop, end the thread, and vanish from the page."""
-        if not self._made or self._worker.closed:
+        if not hasattr(self, "_worker") or self._worker.closed:
             return
         self.stop()
         self._worker.close()

@@ -1,8 +1,13 @@
 // Shared by all widgets: elements, the bar with progress, Stop and errors, and drawing by generation.
 
+// JupyterLab's shortcuts (arrows fold headings) look at the element itself before those around it.
+const TAKES_KEYS = ["button", "input", "select", "summary", "textarea"];
+
 // h("button", {class: "x", onclick: f, "aria-label": "…"}, "text", child, …)
 function h(name, attributes = {}, ...children) {
   const element = document.createElement(name);
+  if (TAKES_KEYS.includes(name) || "tabindex" in attributes)
+    element.setAttribute("data-lm-suppress-shortcuts", "true");
   for (const [key, value] of Object.entries(attributes)) {
     if (value === null || value === undefined || value === false) continue;
     if (key.startsWith("on")) element.addEventListener(key.slice(2), value);

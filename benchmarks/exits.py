@@ -1,0 +1,81 @@
+"""What an exit takes of the host's time, by kind: served in machine code, and in Python.
+
+``python benchmarks/exits.py [PAIRS]`` prints a row per kind. Each kind is the exits of a workload
+that consists of little else; the guest's own instructions are in its time. The second
+column is the same run with the handler overridden by a Python method that only calls the stock
+one. Processor time; medians of alternating runs, with the spread of the ratio.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from typing import Any, NamedTuple
+
+import vlab
+
+
+class Kind(NamedTuple):
+    """A kind of exit: where many of them are, and which handler serves them."""
+
+    name: str
+    mode: str
+    workload: str
+    params: dict[str, int]
+    handler: str
+
+
+KINDS = (
+    Kind("CSR, return, reflected call", "fullvirt", "syscall", {"n": 20_000}, "on_trap"),
+    Kind("system call, reflected", "fullvirt", "syscall", {"n": 20_000}, "on_ecall"),
+    Kind("page faults and their fills", "fullvirt", "pagefault", {"pages": 4000}, "on_page_fault"),
+    Kind("device access", "fullvirt", "diskpio", {"n": 64}, "on_emulated_access"),
+    Kind("upcall and return", "paravirt", "syscall", {"n": 50_000}, "on_trap"),
+    Kind("system call, as an upcall", "paravirt", "syscall", {"n": 50_000}, "on_syscall"),
+)
+
+
+def overriding(stock: type, name: str, calls: list[int]) -> type:
+    """Return a monitor whose handler is a Python method that calls the stock one."""
+
+    def handler(self: Any, *arguments: Any) -> Any:
+        calls[0] += 1
+        return getattr(stock, name)(self, *arguments)
+
+    return type("Overriding", (stock,), {name: handler})
+
+
+def seconds(kind: Kind, monitor: type | None) -> tuple[float, int]:
+    """Return the processor time of a run, and its exits."""
+    begin = time.process_time()
+    result = vlab.run(kind.workload, mode=kind.mode, monitor=monitor, **kind.params)
+    return time.process_time() - begin, result.counters_total.exits
+
+
+def main() -> None:
+    """Run the pairs and print the table."""
+    pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    print(f"{'exit':30} {'exits/s':>10} {'µs each':>8} {'µs more, in Python':>19} {'spread':>13}")
+    for kind in KINDS:
+        stock = vlab.FullVirt if kind.mode == "fullvirt" else vlab.ParaVirt
+        calls = [0]
+        mine = overriding(stock, kind.handler, calls)
+        seconds(kind, mine)
+        calls[0], ours, more = 0, [], []
+        for _ in range(pairs):
+            own, exits = seconds(kind, None)
+            calls[0] = 0
+            python, _ = seconds(kind, mine)
+            ours.append(own / exits * 1e6)
+            more.append((python - own) / calls[0] * 1e6)
+        each = statistics.median(ours)
+        spread = f"{min(more):.1f}-{max(more):.1f}"
+        print(
+            f"{kind.name:30} {1e6 / each:10,.0f} {each:8.2f} "
+            f"{statistics.median(more):19.2f} {spread:>13}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""The race of the modes, with play, pause, single step and speed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from vlab.errors import ModeError, ParameterError
+from vlab.experiments.catalogue import workload as find_workload
+from vlab.experiments.comparison import Comparison
+from vlab.experiments.running import MODES
+from vlab.widgets.drawn import LOOK, Drawn
+from vlab.widgets.race import Race, racing
+
+FRAME_S = 0.05
+SLOWEST_S, FASTEST_S = 240.0, 1.0
+"""Seconds that the slowest racer's way may take."""
+USUAL_S = 15.0
+STEPS = 100
+"""Single steps of which the slowest racer's way consists."""
+
+
+class ModeRace(Drawn):
+    """One workload in all modes at once, seen at equal modelled time.
+
+    Parameters
+    ----------
+    workload
+        A name from ``vlab.workloads()``.
+    modes
+        Who takes part. What ``simulate`` predicts for each is shown beside it.
+    seconds
+        How long the slowest takes when played.
+    **options
+        As in `vlab.run`, the workload's parameters among them.
+    """
+
+    title = "Mode race"
+    script, style = "mode_race.js", "mode_race.css"
+    fast = frozenset({"pause", "speed"})
+
+    def __init__(
+        self,
+        workload: str = "mixed",
+        modes: Iterable[str] = MODES,
+        *,
+        seconds: float = USUAL_S,
+        **options: Any,
+    ) -> None:
+        self.workload = find_workload(workload).name
+        self.modes, self.options = racing(modes), options
+        self.race: Race | None = None
+        self._seconds = USUAL_S
+        self.on_speed(seconds)
+        self._playing = False
+        self._longest = 0
+        super().__init__(self.on_restart)
+
+    # -- what the page asks for ----------------------------------------------------------
+
+    def on_restart(self) -> None:
+        """Begin again: boot every guest up to the measured region."""
+        self.race = race = Race(self.workload, self.modes, tell=self.prepare, **self.options)
+        self._longest = race.length // STEPS + 1
+        self.show(
+            workload=self.workload,
+            finish=race.finish,
+            length=race.length,
+            predicted=race.predicted(),
+            seconds=self._seconds,
+            style=LOOK,
+            playing=False,
+            frame=race.frame(),
+        )
+
+    def on_play(self) -> None:
+        """Let the race go on until it is over or paused."""
+        race = self._ready()
+        self._playing = True
+        before = time.monotonic()
+        while self._going_on() and not race.over:
+            now = time.monotonic()
+            wanted = int(race.length * min(now - before, 4 * FRAME_S) / self._seconds)
+            before = now
+            self._move(min(wanted, self._longest) + 1)
+            took = time.monotonic() - now
+            self._longest = self._allowed(took)
+            done = min(1.0, race.time / race.length)
+            view = {**self.view, "frame": race.frame(), "playing": True}
+            self._tell(view, fraction=done, text="playing")
+            time.sleep(max(0.0, FRAME_S - (time.monotonic() - now)))
+        self._playing = False
+        self.show(frame=race.frame(), playing=False)
+
+    def on_pause(self) -> None:
+        """Pause; what is under way is finished within a moment."""
+        self._playing = False
+
+    def on_step(self) -> None:
+        """Go on by a hundredth of the slowest racer's way."""
+        race = self._ready()
+        self._playing = True
+        self._move(race.length // STEPS + 1)
+        self._playing = False
+        self.show(frame=race.frame(), playing=False)
+
+    def on_speed(self, seconds: float) -> None:
+        """Let the slowest racer take so many seconds."""
+        if not isinstance(seconds, int | float) or not SLOWEST_S >= seconds >= FASTEST_S:
+            raise ParameterError(
+                f"seconds={seconds!r}: must be from {FASTEST_S:g} to {SLOWEST_S:g}"
+            )
+        self._seconds = float(seconds)
+
+    def interrupt(self) -> None:
+        """Pause, as the stop button does."""
+        self._playing = False
+
+    # -- moving ---------------------------------------------------------------------------
+
+    def _ready(self) -> Race:
+        if self.race is None:
+            raise ModeError("the guests have not booted: begin again")
+        return self.race
+
+    def _going_on(self) -> bool:
+        return self._playing and not self.stopping
+
+    def _move(self, cycles: int) -> None:
+        self._ready().advance(cycles, lambda: not self.stopping)
+
+    def _allowed(self, took: float) -> int:
+        """Return how far to go at once, so that a picture comes at least ten times a second."""
+        if took > 2 * FRAME_S:
+            return max(1, int(self._longest * FRAME_S / took))
+        return min(2 * self._longest, self._ready().length)
+
+    # -- results --------------------------------------------------------------------------
+
+    @property
+    def comparison(self) -> Comparison:
+        """The results of those that have arrived, as `vlab.compare` gives them, and predictions."""
+        race = self._ready()
+        return Comparison([*race.results(), *race.predictions.values()])
+
+    def describe(self) -> list[str]:
+        """Return a line a lane."""
+        if self.race is None:
+            return ["The guests are booting."]
+        frame = self.race.frame()
+        lines = [f"{self.workload} after {frame['time']:,} modelled cycles"]
+        for lane in frame["lanes"]:
+            bar = "█" * round(30 * lane["progress"])
+            left = f"{lane['exits']:9,} exits" if lane["exits"] else f"{lane['traps']:9,} traps"
+            share, cycles = f"{lane['progress']:4.0%}", f"{lane['time']:14,} cycles"
+            lines.append(f"{lane['mode']:9}{bar:·<30} {share}{cycles}{left}")
+        return lines
