@@ -21,12 +21,24 @@ from vlab.exits import ExitReason
 from vlab.state import LAYOUT as HART
 from vlab.state import Hart
 from vlab.vmm import exit_record
-from vlab.vmm.exit_record import ENTER, LOOK_UP, NONE, ExitRecord
+from vlab.vmm.exit_record import ENTER, LOOK_UP, TRAPPED, ExitRecord
 
-ROUNDS = 20_000
-"""Exits served in one stay in machine code: a few milliseconds."""
+STAY = 20_000
+"""Exits served in machine code before the machine looks up: a few milliseconds."""
+
+IN_PYTHON = 40
+"""As how many of them one counts that Python served."""
 
 REASONS = tuple(ExitReason)
+EXIT_NAMES = tuple(EXIT_REASONS)
+NOW, STALE, DEADLINE, CHARGED, SLEPT, SEEN, STUCK, GRANTED, SERVED, SERVES, MAXIMUM, ROUNDS = (
+    exit_record.LAYOUT[name][0]
+    for name in (
+        "now", "stale", "deadline", "charged", "slept", "seen", "stuck", "granted", "served",
+        "serves", "maximum", "rounds",
+    )
+)  # fmt: skip
+EXITS = exit_record.LAYOUT["exits"][0]
 FAR = (1 << 63) - 1
 """A deadline that never comes."""
 
@@ -160,25 +172,35 @@ class CompiledExits:
         left
             Instructions until the run's limit.
         """
-        record, machine, monitor = self.record, self.machine, self.monitor
-        vcpu, hart = self.record_of_guest().pointer, machine.hart.pointer
+        machine, monitor, words = self.machine, self.monitor, self.record.words
+        pointers = self.record.pointer, self.record_of_guest().pointer, machine.hart.pointer
+        maximum = self._begin(left)
         while self.ready():
-            self._load(left)
-            why = self.stay(record.pointer, vcpu, hart)
+            self._load()
+            why = self.stay(*pointers)
             self._unload()
             if why < LOOK_UP:
                 return REASONS[why]
             if why == LOOK_UP:
                 return None
-            machine.clock.now = record.now
-            if why != ENTER:
+            machine.clock.now = words[NOW]
+            if why == ENTER:
+                monitor.enter()
+                words[STALE] = 0
+                continue
+            if why == TRAPPED:
+                monitor.on_trap(machine.hart.exit_cause, machine.hart.exit_tval)
+            else:
                 self.go_on(why)
-                machine.watch(1)
+            machine.watch(1)
+            words[STALE] = 1
+            words[ROUNDS] -= min(IN_PYTHON, words[ROUNDS] - 1)
+            done = machine.board.exit_code is not None or words[ROUNDS] == 1
+            if done or machine.guest_instructions >= maximum:
                 return None
-            monitor.enter()
-            left = record.maximum - machine.guest_instructions
         monitor.enter()
-        reason: ExitReason = machine.engine.run(machine.hart, machine.budget(left))
+        budget = machine.budget(maximum - machine.guest_instructions)
+        reason: ExitReason = machine.engine.run(machine.hart, budget)
         return reason
 
     def record_of_guest(self) -> Hart:
@@ -189,37 +211,43 @@ class CompiledExits:
         """Return whether the guest can be run from here as things are."""
         raise NotImplementedError
 
-    def load(self) -> None:
+    def load(self, words: memoryview) -> None:
         """Tell the technique's own words what they need to know."""
 
-    def unload(self) -> None:
+    def unload(self, words: memoryview) -> None:
         """Take the technique's own words over."""
 
     def go_on(self, why: int) -> None:
         """Go on in Python with an exit that was served halfway."""
 
-    def _load(self, left: int) -> None:
-        record, machine = self.record, self.machine
+    def _begin(self, left: int) -> int:
+        """Tell what holds for a whole stay; return the number of instructions that ends it."""
+        machine, words = self.machine, self.record.words
+        maximum = words[MAXIMUM] = machine.guest_instructions + left
+        words[NOW], words[STALE], words[ROUNDS] = machine.clock.now, 0, STAY
+        words[SERVES] = self.serves & ~self.observed if machine.on_syscall else self.serves
+        return maximum
+
+    def _load(self) -> None:
+        """Tell what the Python part of the monitor may have changed."""
+        machine, words = self.machine, self.record.words
         deadline = machine.board.bus.deadline()
-        record.deadline = FAR if deadline is None else deadline
-        record.maximum = machine.guest_instructions + left
-        record.now = machine.clock.now
-        record.charged, record.slept = machine.charged, machine.slept
-        record.seen, record.stuck = machine.seen & NONE, machine.stuck
-        record.rounds = ROUNDS
-        record.serves = self.serves & ~self.observed if machine.on_syscall else self.serves
-        self.load()
+        words[DEADLINE] = FAR if deadline is None else deadline
+        words[CHARGED], words[SLEPT] = machine.charged, machine.slept
+        words[SEEN], words[STUCK] = machine.seen, machine.stuck
+        self.load(words)
 
     def _unload(self) -> None:
-        record, machine = self.record, self.machine
-        machine.granted, machine.charged = record.granted, record.charged
-        self.unload()
-        if not record.served:
+        """Take over what machine code has changed and counted."""
+        machine, words = self.machine, self.record.words
+        machine.granted, machine.charged = words[GRANTED], words[CHARGED]
+        self.unload(words)
+        if not words[SERVED]:
             return
-        machine.seen, machine.stuck = record.seen, record.stuck
-        by_reason, exits = machine.counters.exits_by_reason, record.exits
-        for index, reason in enumerate(EXIT_REASONS):
-            if exits[index]:
-                by_reason[reason] += exits[index]
-                exits[index] = 0
-        record.served = 0
+        machine.seen, machine.stuck = words[SEEN], words[STUCK]
+        by_reason = machine.counters.exits_by_reason
+        for index, count in enumerate(self.record.exits):
+            if count:
+                by_reason[EXIT_NAMES[index]] += count
+                words[EXITS + index] = 0
+        words[SERVED] = 0

@@ -28,10 +28,10 @@ REASON_WORDS = 16
 NONE = MASK64
 """No space."""
 
-LOOK_UP, ENTER, HIDDEN, EMULATED, WRITTEN = range(64, 69)
+LOOK_UP, ENTER, TRAPPED, HIDDEN, EMULATED, WRITTEN = range(64, 70)
 """Why a stay ended, besides the engine's own exit reasons: a deadline has come or enough was
-done; the guest is to be entered by the Python monitor; a hidden page fault is to be served; an
-emulated instruction needs the board; a guest page table was written."""
+done; the guest is to be entered by the Python monitor; a trap is to be served; a hidden page
+fault is; an emulated instruction needs the board; a guest page table was written."""
 
 FIELDS: tuple[tuple[str, int, str], ...] = (
     ("run", 1, "host address of the engine's run"),
@@ -41,6 +41,7 @@ FIELDS: tuple[tuple[str, int, str], ...] = (
     # the clock
     ("by_cycles", 1, "1 if guest time includes the costs of virtualization"),
     ("now", 1, "cycles, as last computed"),
+    ("stale", 1, "1 if time may have passed since"),
     ("charged", 1, "cycles charged for what monitors and devices did"),
     ("slept", 1, "cycles slept"),
     ("deadline", 1, "cycle at which a device acts next"),

@@ -65,6 +65,16 @@ def next_budget(monitor: ExitRecord, vcpu: Hart) -> int:
     return most if most < budget else budget
 
 
+def is_due(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> bool:
+    """Bring the clock up to date; return whether a deadline has come."""
+    now = present(monitor, vcpu, hart)
+    if now >= monitor.deadline:
+        return True
+    monitor.now = now
+    monitor.stale = 0
+    return False
+
+
 def look_up(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> bool:
     """After an exit was served: watch for progress, and return whether the machine must act."""
     monitor.served = monitor.served + 1
@@ -74,9 +84,7 @@ def look_up(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> bool:
         monitor.stuck = 0
     else:
         monitor.stuck = monitor.stuck + 1
-    now = present(monitor, vcpu, hart)
     monitor.rounds = monitor.rounds - 1
-    if now >= monitor.deadline or retired >= monitor.maximum or monitor.rounds == 0:
+    if retired >= monitor.maximum or monitor.rounds == 0:
         return True
-    monitor.now = now
-    return False
+    return is_due(monitor, vcpu, hart)

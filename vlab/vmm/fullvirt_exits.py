@@ -6,8 +6,10 @@ from typing import Any
 
 from vlab.state import Hart
 from vlab.vmm.compiled_exits import CompiledExits
-from vlab.vmm.exit_record import EMULATED, FULLVIRT_HANDLERS, HIDDEN, NONE, SPACES, WRITTEN
+from vlab.vmm.exit_record import EMULATED, FULLVIRT_HANDLERS, HIDDEN, LAYOUT, NONE, SPACES, WRITTEN
 from vlab.vmm.regimes import number_of
+
+SPACE, ATTRIBUTED, SWITCHES = (LAYOUT[n][0] for n in ("space", "attributed", "switches"))
 
 
 class FullVirtExits(CompiledExits):
@@ -50,21 +52,21 @@ class FullVirtExits(CompiledExits):
         record.spaces = len(self.known)
         self.version = shadow.version
 
-    def load(self) -> None:
+    def load(self, words: memoryview) -> None:
         """Say which shadow is in use."""
         space = self.monitor.space
-        self.record.space = NONE if space is None else self.known.index(space)
-        self.record.attributed = self.monitor.attributed
+        words[SPACE] = NONE if space is None else self.known.index(space)
+        words[ATTRIBUTED] = self.monitor.attributed
 
-    def unload(self) -> None:
+    def unload(self, words: memoryview) -> None:
         """Learn which shadow is in use now."""
-        record, monitor = self.record, self.monitor
-        monitor.attributed = record.attributed
-        if record.space != NONE:
-            monitor.space = self.known[record.space]
-        if record.switches:
-            self.machine.counters.shadow_switches += record.switches
-            record.switches = 0
+        monitor, space = self.monitor, words[SPACE]
+        monitor.attributed = words[ATTRIBUTED]
+        if space != NONE:
+            monitor.space = self.known[space]
+        if words[SWITCHES]:
+            self.machine.counters.shadow_switches += words[SWITCHES]
+            words[SWITCHES] = 0
 
     def go_on(self, why: int) -> None:
         """Go on with a device access, a page table that was written, or a hidden fault."""

@@ -21,16 +21,16 @@ from vlab.isa.table import BY_NAME
 from vlab.isa.trap import pending_interrupt
 from vlab.machine import STUCK
 from vlab.state import Hart
-from vlab.vmm.exit_record import ENTER, FULLVIRT_HANDLERS, LOOK_UP, NONE, ExitRecord
+from vlab.vmm.exit_record import ENTER, FULLVIRT_HANDLERS, LOOK_UP, NONE, TRAPPED, ExitRecord
 from vlab.vmm.exit_serving import (
     LEFT,
     SERVED,
     exited,
     forget,
     grant,
+    is_due,
     look_up,
     next_budget,
-    present,
 )
 from vlab.vmm.fullvirt_faults import page_fault
 from vlab.vmm.regimes import key_number
@@ -194,6 +194,8 @@ def stay(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
     The result is the engine's exit reason if its exit is to be handled, or one of those of
     `vlab.vmm.exit_record`.
     """
+    if monitor.stale != 0 and is_due(monitor, vcpu, hart):
+        return LOOK_UP
     while True:
         if enter(monitor, vcpu, hart) == 0:
             return ENTER
@@ -201,13 +203,11 @@ def stay(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
         if reason != ExitReason.TRAP or monitor.stuck >= STUCK - 1:
             return reason
         attribute(monitor, vcpu, hart)
-        now = present(monitor, vcpu, hart)
-        if now >= monitor.deadline:
+        if is_due(monitor, vcpu, hart):
             return reason
-        monitor.now = now
         status = serve(monitor, vcpu, hart)
         if status == LEFT:
-            return reason
+            return TRAPPED
         if status != SERVED:
             monitor.served = monitor.served + 1
             return status

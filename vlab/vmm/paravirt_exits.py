@@ -8,7 +8,14 @@ from vlab.isa.fields import SATP_SV39
 from vlab.memory import PAGE
 from vlab.state import Hart
 from vlab.vmm.compiled_exits import CompiledExits
-from vlab.vmm.exit_record import PARAVIRT_HANDLERS
+from vlab.vmm.exit_record import LAYOUT, PARAVIRT_HANDLERS
+
+ATTRIBUTED, ENTRY, KERNEL, USER, UPCALLS, RESUMED = (
+    LAYOUT[name][0]
+    for name in (
+        "attributed", "upcall_entry", "kernel_satp", "user_satp", "upcalls", "resumed",
+    )
+)  # fmt: skip
 
 
 class ParaVirtExits(CompiledExits):
@@ -37,26 +44,25 @@ class ParaVirtExits(CompiledExits):
         """Return whether the hardware's TLB is tagged: without tags a switch flushes it."""
         return bool(self.monitor.spaces.asids > 1)
 
-    def load(self) -> None:
+    def load(self, words: memoryview) -> None:
         """Say where upcalls go, and the roots in use."""
-        record, vcpu, spaces = self.record, self.monitor.vcpu, self.monitor.spaces
-        record.attributed = vcpu.seen
-        record.upcall_entry = vcpu.entry or 0
-        record.kernel_satp = self._satp(spaces.kernel_root)
-        record.user_satp = 0 if spaces.user_root is None else self._satp(spaces.user_root)
+        vcpu, spaces = self.monitor.vcpu, self.monitor.spaces
+        words[ATTRIBUTED], words[ENTRY] = vcpu.seen, vcpu.entry or 0
+        words[KERNEL] = self._satp(spaces.kernel_root)
+        words[USER] = 0 if spaces.user_root is None else self._satp(spaces.user_root)
 
     def _satp(self, root: int) -> int:
         spaces = self.monitor.spaces
         tag = spaces.given.get(spaces.paging.spaces[root])
         return 0 if tag is None else SATP_SV39 | tag << 44 | root
 
-    def unload(self) -> None:
+    def unload(self, words: memoryview) -> None:
         """Take over what was counted."""
-        record, counters = self.record, self.machine.counters
-        self.monitor.vcpu.seen = record.attributed
-        if record.upcalls:
-            counters.upcalls += record.upcalls
-            record.upcalls = 0
-        if record.resumed:
-            counters.hypercalls_by_name["iret"] += record.resumed
-            record.resumed = 0
+        counters = self.machine.counters
+        self.monitor.vcpu.seen = words[ATTRIBUTED]
+        if words[UPCALLS]:
+            counters.upcalls += words[UPCALLS]
+            words[UPCALLS] = 0
+        if words[RESUMED]:
+            counters.hypercalls_by_name["iret"] += words[RESUMED]
+            words[RESUMED] = 0

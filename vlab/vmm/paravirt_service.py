@@ -14,8 +14,8 @@ from vlab.isa.csr import write_satp
 from vlab.isa.fields import INTERRUPT, MASK64, Cause, S, U
 from vlab.machine import STUCK
 from vlab.state import Hart
-from vlab.vmm.exit_record import ENTER, LOOK_UP, PARAVIRT_HANDLERS, ExitRecord
-from vlab.vmm.exit_serving import LEFT, SERVED, exited, grant, look_up, next_budget, present
+from vlab.vmm.exit_record import ENTER, LOOK_UP, PARAVIRT_HANDLERS, TRAPPED, ExitRecord
+from vlab.vmm.exit_serving import LEFT, SERVED, exited, grant, is_due, look_up, next_budget
 from vlab.vmm.hypercalls import TABLE, iret
 from vlab.vmm.pvcpu import A7
 from vlab.vmm.shared_info import (
@@ -119,6 +119,8 @@ def serve(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
 
 def stay(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
     """Run the guest, serving its exits, until there is something for Python to do."""
+    if monitor.stale != 0 and is_due(monitor, hart, hart):
+        return LOOK_UP
     while True:
         page = monitor.shared
         if peek64(page + PENDING) & EVENTS != 0 and peek64(page + MASKED) == 0:
@@ -127,11 +129,9 @@ def stay(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
         if reason != ExitReason.TRAP or monitor.stuck >= STUCK - 1:
             return reason
         attribute(monitor, vcpu, hart)
-        now = present(monitor, hart, hart)
-        if now >= monitor.deadline:
+        if is_due(monitor, hart, hart):
             return reason
-        monitor.now = now
         if serve(monitor, vcpu, hart) == LEFT:
-            return reason
+            return TRAPPED
         if look_up(monitor, hart, hart):
             return LOOK_UP
