@@ -13,6 +13,13 @@ PAGE = 4096
 MASK64 = (1 << 64) - 1
 
 
+def anonymous(size: int) -> mmap.mmap:
+    """Return zeroed memory of the host; where it is private, reading it takes none either."""
+    if hasattr(mmap, "MAP_ANONYMOUS"):
+        return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return mmap.mmap(-1, size)
+
+
 class MemoryRangeError(Exception):
     """An access outside memory. Guest-caused: whoever made the access decides what follows."""
 
@@ -45,7 +52,7 @@ class PhysicalMemory:
         if size <= 0 or size % PAGE:
             raise MachineError(f"memory={size}: must be a positive multiple of {PAGE} bytes")
         try:
-            self._map = mmap.mmap(-1, size)
+            self._map = anonymous(size)
         except (OSError, ValueError, OverflowError) as error:
             raise MachineError(f"memory={size}: the host cannot provide it ({error})") from None
         self.base, self.size = base, size
