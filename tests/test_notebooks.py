@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -48,3 +49,33 @@ def test_the_notebook_is_committed_without_outputs(path: Path) -> None:
     for cell in notebook.cells:
         assert not cell.get("outputs")
         assert cell.get("execution_count") is None
+
+
+def headings(notebook: nbformat.NotebookNode) -> str:
+    prose = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    return "\n".join(re.findall(r"^#+ .*$", "\n".join(prose), re.MULTILINE))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_notebook_is_a_lesson(path: Path) -> None:
+    """A question, a prediction made before anything is run, and what was learned, in this order."""
+    notebook = nbformat.read(path, as_version=4)
+    found = headings(notebook)
+    order = [found.find(words) for words in ("question", "our prediction", "was learned")]
+    assert -1 < order[0] < order[1] < order[2], found
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    tags = [cell.metadata.get("tags", ()) for cell in code]
+    place = next(n for n, tag in enumerate(tags) if "prediction" in tag)
+    run = re.compile(r"vlab\.(run|compare|record)\(|\.(run|until\w*)\(")
+    assert not any(run.search(cell.source) for cell in code[:place])
+    assert "prediction" in " ".join(cell.source for cell in code[place + 1 :])
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS[1:], ids=lambda path: path.stem)
+def test_the_lecturer_has_notes(path: Path) -> None:
+    """One cell is for the lecturer, and is hidden from slides and pages."""
+    notes = [
+        c for c in nbformat.read(path, as_version=4).cells if "notes" in c.metadata.get("tags", ())
+    ]
+    assert len(notes) == 1
+    assert notes[0].metadata["slideshow"]["slide_type"] == "notes"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import floor, log10
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from matplotlib import rc_context
 
 from vlab.errors import ParameterError
 from vlab.figures.drawing import Drawing
-from vlab.figures.style import MODE_COLOURS, MODE_MARKERS, RC, REASON_HATCHES
+from vlab.figures.style import MODE_COLOURS, MODE_MARKERS, RC
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 MARKERS = "vP*X"
 OTHERS = ("#D55E00", "#CC79A7", "#56B4E9", "#999999", "#F0E442")
 """Colours that no mode has."""
+GREY = "#CCCCCC"
+PLAIN_BAR = "#56B4E9"
 WIDTH = 11
 """Inches."""
 TITLE = 74
@@ -55,10 +58,8 @@ def bars(
         figure = Drawing(figsize=(WIDTH, 0.55 * len(values) + 2.2), layout="constrained")
         ax = figure.subplots()
         for row, (name, value) in enumerate(values.items()):
-            style = {"color": MODE_COLOURS.get(name, OTHERS[row % len(OTHERS)])}
-            if name not in MODE_COLOURS:
-                style["hatch"] = REASON_HATCHES[row % 5]
-            ax.barh(row, value, edgecolor="#333333", linewidth=0.6, **style)
+            ink = MODE_COLOURS.get(name, PLAIN_BAR)
+            ax.barh(row, value, color=ink, edgecolor="#333333", linewidth=0.6)
             at = {"xytext": (6, 0), "textcoords": "offset points", "va": "center"}
             ax.annotate(number.format(value), (value, row), **at)
         made = {name: n for name, n in (guess or {}).items() if name in values and n is not None}
@@ -73,10 +74,11 @@ def bars(
         ax.grid(axis="y", visible=False)
         if log:
             ax.set_xscale("log")
-            ax.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+            ax.set_xlim(left=10.0 ** floor(log10(min(values.values()) / 1.5)))
+            ax.xaxis.set_major_formatter(plain)
         ax.margins(x=0.14)
         ax.set_xlabel(label + (" (log scale)" if log else ""))
-        ax.set_title(fill(title, TITLE))
+        entitle(figure, title)
     said = "; ".join(f"{name} {number.format(value)}" for name, value in values.items())
     figure.alt = f"{title}. {label}: {said}."
     return figure
@@ -89,6 +91,7 @@ def curves(
     x_label: str,
     y_label: str,
     *,
+    reference: str | None = None,
     log_x: bool = False,
     log_y: bool = False,
 ) -> Drawing:
@@ -102,6 +105,8 @@ def curves(
         Values by name; names of modes have the modes' colours and markers.
     title
         The finding, as a sentence.
+    reference
+        A series that others are held against, drawn wide and grey beneath them.
     """
     wrong = [name for name, values in series.items() if len(values) != len(x)]
     if wrong:
@@ -111,6 +116,9 @@ def curves(
         figure = Drawing(figsize=(WIDTH, 5.4), layout="constrained")
         ax = figure.subplots()
         for n, (name, values) in enumerate(series.items()):
+            if name == reference:
+                ax.plot(x, values, color=GREY, linewidth=9, solid_capstyle="round", zorder=1.5)
+                continue
             marker = MODE_MARKERS.get(name, MARKERS[n % len(MARKERS)])
             ax.plot(x, values, marker=marker, markersize=8, color=colour(name, n))
         if log_x:
@@ -120,14 +128,14 @@ def curves(
         ax.set_xticks(list(x))
         ax.minorticks_off()
         for axis in (ax.xaxis, ax.yaxis):
-            axis.set_major_formatter(lambda value, _: f"{value:,g}")
+            axis.set_major_formatter(plain)
         if not log_y:
             ax.set_ylim(bottom=min(0, ax.get_ylim()[0]))
         ax.set_xlabel(x_label + (" (log scale)" if log_x else ""))
         ax.set_ylabel(y_label + (" (log scale)" if log_y else ""))
-        ax.set_title(fill(title, TITLE))
+        entitle(figure, title)
         figure.canvas.draw()
-        name_ends(ax, x, series)
+        name_ends(ax, x, series, reference)
     said = "; ".join(
         f"{name} from {values[0]:,.4g} to {values[-1]:,.4g}" for name, values in series.items()
     )
@@ -135,7 +143,21 @@ def curves(
     return figure
 
 
-def name_ends(ax: Axes, x: Sequence[float], series: Mapping[str, Sequence[float]]) -> None:
+def entitle(figure: Drawing, title: str) -> None:
+    """Write the title over the whole figure, in lines of about the same length."""
+    lines = -(-len(title) // TITLE)
+    text = fill(title, max(TITLE // 2, len(title) // lines + TITLE // 10))
+    figure.suptitle(text, x=0.01, ha="left", fontsize=RC["axes.titlesize"])
+
+
+def plain(value: float, _: object = None) -> str:
+    """Return a number without an exponent."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,g}"
+
+
+def name_ends(
+    ax: Axes, x: Sequence[float], series: Mapping[str, Sequence[float]], reference: str | None
+) -> None:
     """Write each name at the end of its line; names that would overlap go above each other."""
     to_axes = ax.transData + ax.transAxes.inverted()
     last = [values[-1] for values in series.values()]
@@ -145,7 +167,8 @@ def name_ends(ax: Axes, x: Sequence[float], series: Mapping[str, Sequence[float]
         name = list(series)[n]
         below = max(height, below + APART)
         place: dict[str, Any] = {"transform": ax.transAxes, "va": "center"}
-        ax.text(1.02, below, name, color=colour(name, n), **place)
+        ink = "#666666" if name == reference else colour(name, n)
+        ax.text(1.02, below, name, color=ink, **place)
 
 
 def colour(name: str, n: int) -> str:
