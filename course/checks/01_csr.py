@@ -3,7 +3,6 @@
 import random
 
 from vlab.grading import check
-
 from vlab.isa.assembler import assemble
 from vlab.labs import csr
 from vlab.labs.answers import agree

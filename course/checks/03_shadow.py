@@ -3,7 +3,6 @@
 import random
 
 from vlab.grading import check
-
 from vlab.labs import shadow
 from vlab.labs.booting import boot
 

@@ -3,7 +3,6 @@
 import random
 
 from vlab.grading import check
-
 from vlab.labs import protect
 from vlab.labs.booting import boot
 

@@ -4,7 +4,6 @@ import random
 import struct
 
 from vlab.grading import check
-
 from vlab.labs import hypercall
 from vlab.labs.answers import WrongAnswer, agree
 from vlab.labs.booting import boot

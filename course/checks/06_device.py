@@ -2,9 +2,8 @@
 
 import random
 
-from vlab.grading import check
-
 import vlab
+from vlab.grading import check
 from vlab.labs import device
 from vlab.labs.answers import agree
 from vlab.labs.booting import boot

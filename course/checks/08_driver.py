@@ -3,7 +3,6 @@
 import random
 
 from vlab.grading import check
-
 from vlab.labs import driver
 from vlab.labs.answers import WrongAnswer, agree
 

@@ -36,7 +36,7 @@ def shown(value: Any) -> str:
         else:
             text = repr(value)
         return text if len(text) <= 300 else text[:297] + "..."
-    return str(value) if abs(value) < 10 else f"{value:#x}"
+    return str(value) if -1000 < value < 10 else f"{value:#x}"
 
 
 def _key(key: Any) -> str:

@@ -16,7 +16,7 @@ from vlab.isa.decode import Decoded, decode
 from vlab.isa.disassembler import disassemble
 from vlab.isa.execute import EXIT, illegal, retire
 from vlab.isa.fields import Csr, M
-from vlab.labs.answers import WrongAnswer, agree
+from vlab.labs.answers import WrongAnswer, agree, shown
 from vlab.modes.fullvirt import FullVirt
 
 SUPERVISOR = (
@@ -70,20 +70,30 @@ def ask(student: Any, bits: int, priv: int, x: list[int], csrs: dict[int, int]) 
     situation = f"{disassemble(bits, aliases=False)} ({bits:#010x}) at privilege {priv}"
     decoded = decode(bits)
     if decoded is not None and decoded.row.kind == "csr":
-        situation += f", CSR {decoded.imm:#x} = {csrs.get(decoded.imm, 'not there')}"
+        value = shown(csrs[decoded.imm]) if decoded.imm in csrs else "not there"
+        situation += f", CSR {decoded.imm:#x} = {value}"
         if not decoded.row.name.endswith("i") and decoded.rs1:
             situation += f", x{decoded.rs1} = {x[decoded.rs1]:#x}"
     expected = effect_of(bits, priv, x, csrs)
     if expected is not None and isinstance(answer, dict):
         agree(situation, sorted(expected), sorted(answer), "emulate_csr")
-        for part in ("x", "csr"):
-            agree(f"{situation}, part {part!r}", expected[part], answer[part], "emulate_csr")
+        for part, name in (("x", "x{}"), ("csr", "csr {:#x}")):
+            wanted, seen = named(expected[part], name), named(answer[part], name)
+            agree(f"{situation}, part {part!r}", wanted, seen, "emulate_csr")
     elif (expected is None) != (answer is None):
-        wanted = "None, as the instruction is illegal here" if expected is None else str(expected)
-        raise WrongAnswer(situation, wanted, repr(answer)[:200], "emulate_csr")
+        illegal = "None, as the instruction is illegal here"
+        wanted = illegal if expected is None else shown(expected)
+        raise WrongAnswer(situation, wanted, shown(answer), "emulate_csr")
     elif expected is not None:
-        raise WrongAnswer(situation, "a dict with x and csr", repr(answer)[:200], "emulate_csr")
+        raise WrongAnswer(situation, "a dict with x and csr", shown(answer), "emulate_csr")
     return answer
+
+
+def named(part: Any, name: str) -> Any:
+    """Return a part of an answer with names for the numbers of registers."""
+    if not isinstance(part, dict) or not all(isinstance(key, int) for key in part):
+        return part
+    return {name.format(key): value for key, value in part.items()}
 
 
 def monitor(student: Any) -> type[FullVirt]:

@@ -36,6 +36,7 @@ class Referee:
         self.level = False
         self.reference = Uart(self.sent.append, self._wire)
         self.history: list[str] = []
+        self.waiting = 0
 
     def _wire(self, level: bool) -> None:
         self.level = level
@@ -70,7 +71,8 @@ class Referee:
 
     def _compare(self, call: str, expected: Any, answer: Any, where: str) -> None:
         before = f" after {'; '.join(self.history[-HISTORY:])}" if self.history else ""
-        agree(call + before, expected, answer, where)
+        waiting = f" ({self.waiting} bytes received and not read before)"
+        agree(call + before + waiting, expected, answer, where)
         level = self.student.interrupt()
         if level is not self.level:
             uart = self.reference
@@ -81,6 +83,7 @@ class Referee:
                 "Uart.interrupt",
             )
         self.history.append(call)
+        self.waiting = len(self.reference.queue)
 
 
 class StudentUart(Uart):

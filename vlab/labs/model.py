@@ -22,7 +22,7 @@ import vlab
 from vlab.labs.answers import WrongAnswer
 from vlab.simulation import behaviours
 from vlab.simulation.behaviours import Operation
-from vlab.simulation.tlb import CODE_PAGE, DATA_PAGE, random_order
+from vlab.simulation.tlb import CODE_PAGE, DATA_PAGE, Tlb, random_order
 
 PAGE = 4096
 WORKLOAD = "memwalk"
@@ -54,6 +54,31 @@ def said(params: Mapping[str, int], geometry: Mapping[str, int]) -> str:
         f"memwalk over {params['pages']} pages, stride {params['stride']}, {params['rounds']} "
         f"rounds, {kind}, TLB of {geometry['tlb_entries']} entries in {geometry['tlb_ways']} ways"
     )
+
+
+def hint(params: Mapping[str, int], geometry: Mapping[str, int], answer: int) -> str:
+    """Return what a prediction leaves out, if it is one of the usual things."""
+    order, stride, rounds = order_of(params), params["stride"], params["rounds"]
+    entries, ways = ({**GEOMETRY, **geometry}[name] for name in ("tlb_entries", "tlb_ways"))
+    for text, code, warm, times in (
+        ("a model in which the loop's own page is never fetched", False, True, rounds),
+        ("a model whose TLB is empty when the region begins", True, False, rounds),
+        ("a model of one round", True, True, 1),
+    ):
+        tlb = Tlb(entries, ways)
+        visits = [
+            *range(len(order)),
+            *(i for n in range(len(order) - 1, 0, -1) for i in (n, n - 1)),
+        ]
+        missed = 0
+        for n, slot in enumerate((visits if warm else []) + order * times):
+            missing = (code and tlb.access(CODE_PAGE)) + tlb.access(
+                DATA_PAGE + slot * stride // PAGE
+            )
+            missed += missing if n >= len(visits) * warm else 0
+        if missed == answer:
+            return f" ({answer:,} is what {text} predicts)"
+    return ""
 
 
 def measured(

@@ -36,7 +36,7 @@ from vlab.isa.fields import (
     U,
 )
 from vlab.isa.mmu import leaf_address, page_fault
-from vlab.labs.answers import WrongAnswer, agree
+from vlab.labs.answers import WrongAnswer, agree, shown
 from vlab.memory import PAGE
 from vlab.modes.fullvirt import ACCESS, FullVirt
 from vlab.vmm.regimes import TRANSLATED, regime_of
@@ -109,12 +109,19 @@ def ask_walk(student: Any, path: list[int], va: int, access: str, mode: Mode) ->
     steps = ", ".join(f"level {2 - n}: {pte:#x} {flags(pte)}" for n, pte in enumerate(path))
     situation = f"{access} at {va:#x} {described(mode)}, entries [{steps}]"
     if expected is None and answer is not None:
-        raise WrongAnswer(situation, "None, a page fault", str(answer)[:200], "walk_tables")
+        raise WrongAnswer(situation, "None, a page fault", shown(answer), "walk_tables")
     if expected is not None and answer is None:
         raise WrongAnswer(situation, "the access to be allowed", "None", "walk_tables")
     if expected is not None:
-        agree(situation, expected, answer, "walk_tables")
+        agree(situation, readable(expected), readable(answer), "walk_tables")
     return answer
+
+
+def readable(answer: Any) -> Any:
+    """Return an answer with the entry's flags as letters, too."""
+    if not isinstance(answer, dict) or not isinstance(answer.get("pte"), int):
+        return answer
+    return {**answer, "pte": f"{answer['pte']:#x} {flags(answer['pte'])}"}
 
 
 def ask_entry(student: Any, pte: int, mode: Mode, frame: int, is_table: bool) -> int:

@@ -1,0 +1,85 @@
+"""A lab in the student's own notebook: `lab.check()`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from vlab.errors import MachineError
+from vlab.grading.checks import Check, load_checks
+
+
+class Solution:
+    """What a notebook has defined, as attributes; always as it is now."""
+
+    def __init__(self, names: dict[str, Any]) -> None:
+        self._names = names
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self._names[name]
+        except KeyError:
+            raise AttributeError(f"{name} is not defined: run the cell that defines it") from None
+
+
+class Lab:
+    """The checks of a lab, run on what the notebook has defined.
+
+    Parameters
+    ----------
+    slug
+        The lab's name, as ``"01_csr"``.
+    names
+        Where the solution is; the notebook's own names unless told.
+    """
+
+    def __init__(self, slug: str, names: dict[str, Any] | None = None) -> None:
+        self.slug = slug
+        self.solution = Solution(sys._getframe(1).f_globals if names is None else names)
+        self.checks = load_checks(find(slug))
+
+    def check(self, name: str = "") -> None:
+        """Run the checks whose names begin so (all visible ones unless told) and print the score.
+
+        Raises
+        ------
+        AssertionError
+            If one of them failed.
+        """
+        chosen = [c for c in self.checks if c.name.startswith(name) and (name or not c.hidden)]
+        if not chosen:
+            known = ", ".join(c.name for c in self.checks if not c.hidden)
+            raise MachineError(f"there is no check {name!r}; choose from {known}")
+        failed, score = [], 0
+        for check in chosen:
+            message = self.run(check)
+            print(f"{'FAILED' if message else 'passed'}  {check.name} ({check.points} points)")
+            if message:
+                failed.append(check.name)
+                print(f"        {message}")
+            else:
+                score += check.points
+        print(f"Score: {score}/{sum(check.points for check in chosen)}")
+        if failed:
+            raise AssertionError(f"failed: {', '.join(failed)}")
+
+    def run(self, check: Check) -> str:
+        """Run one check and return why it failed, nothing if it passed."""
+        try:
+            check.run(self.solution)
+        except Exception as error:
+            if hasattr(error, "where"):
+                return str(error)
+            return f"{type(error).__name__}: {error}; look at {check.where}"
+        return ""
+
+
+def find(slug: str) -> Path:
+    """Return the checks file of a lab: above the working directory, or in its ``course``."""
+    here = Path.cwd()
+    for parent in (here, *here.parents):
+        for path in (parent / "checks" / f"{slug}.py", parent / "course/checks" / f"{slug}.py"):
+            if path.is_file():
+                return path
+    raise MachineError(f"no checks of lab {slug!r} above {here}: start from the course's directory")
