@@ -14,6 +14,7 @@ _HOMES = {
     "vlab.widgets.cost_sliders": "CostSliders",
     "vlab.widgets.mode_race": "ModeRace",
     "vlab.widgets.page_walk": "PageWalkExplorer",
+    "vlab.widgets.trap_microscope": "TrapMicroscope",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 

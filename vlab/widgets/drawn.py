@@ -22,13 +22,21 @@ class Stopped(VlabError):
 
 
 class Drawn(Widget):
-    """A widget whose script finds ``parts.js`` between ``base.js`` and itself."""
+    """A widget whose script finds ``parts.js`` between ``base.js`` and itself.
+
+    Attributes
+    ----------
+    more : tuple of str
+        Further files of ``static/`` in front of the script.
+    """
+
+    more: tuple[str, ...] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         if cls.__dict__.get("script"):
-            script = (STATIC / cls.script).read_text("utf-8")
+            scripts = [(STATIC / name).read_text("utf-8") for name in (*cls.more, cls.script)]
             style = (STATIC / cls.style).read_text("utf-8") if cls.style else ""
-            cls._esm = "\n".join((BASE_SCRIPT, PARTS_SCRIPT, script))
+            cls._esm = "\n".join((BASE_SCRIPT, PARTS_SCRIPT, *scripts))
             cls._css = "\n".join((BASE_STYLE, PARTS_STYLE, style))
         super(Widget, cls).__init_subclass__(**kwargs)
 

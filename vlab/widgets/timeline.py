@@ -71,9 +71,14 @@ class Timeline:
         last = self.begin[-1] + self.cost[-1] if len(self) else 1.0
         return max(last, float(result.cycles_total.total) if result else 0.0)
 
-    def between(self, begin: float, end: float) -> range:
-        """Return the places of the exits that began within these cycles."""
-        return range(bisect_left(self.begin, begin), bisect_right(self.begin, end))
+    def packed(self) -> bytes:
+        """Return the columns one after the other, as the page takes them: f64, f64, u16, u8."""
+        return b"".join(c.tobytes() for c in (self.begin, self.cost, self.where, self.why))
+
+    def measured(self) -> list[int]:
+        """Return the first place of the measured region and the first behind it."""
+        region = self.recording.measured
+        return [min(max(0, n - self.first), len(self)) for n in (region.start, region.stop)]
 
     def columns(
         self,
