@@ -11,6 +11,7 @@ from typing import Any
 
 _HOMES = {
     "vlab.widgets.base": "Widget",
+    "vlab.widgets.console": "Console",
     "vlab.widgets.cost_sliders": "CostSliders",
     "vlab.widgets.mode_race": "ModeRace",
     "vlab.widgets.page_walk": "PageWalkExplorer",

@@ -63,24 +63,24 @@ function build(ui) {
   function drawWalk(table) {
     const shadow = table.tables === "shadow";
     const title = shadow
-      ? "Shadow tables: the monitor's, which the hardware walks"
+      ? "Shadow tables: the monitor's, walked by the hardware"
       : "Guest's tables: what the guest's kernel wrote";
-    const head = ["level", "index", "address of the entry", "bytes read", "flags", "meaning"];
+    const head = ["level [index]", "address of the entry", "bytes read, flags", "meaning"];
     return h("table", { class: `vlab-walk pw-${table.tables}` },
       h("caption", {}, title, h("span", { class: "vlab-note" },
         table.root === null ? "" : ` · root ${table.root}`)),
       h("thead", {}, h("tr", {}, head.map((name) => h("th", { scope: "col" }, name)))),
       h("tbody", {},
         table.rows.map((row) => h("tr", {},
-          h("td", {}, row.level), h("td", {}, row.index),
+          h("td", {}, `${row.level} [${row.index}]`),
           h("td", { class: "vlab-mono" },
             row.guest === null ? null : h("div", {}, `guest ${row.guest}`),
             row.host === null ? null : h("div", {}, `host ${row.host}`)),
-          h("td", { class: "vlab-mono" }, row.bytes),
-          h("td", { class: "vlab-mono", title: flagWords(row.flags), "aria-label": flagWords(row.flags) }, row.flags),
+          h("td", { class: "vlab-mono pw-read" }, h("div", {}, row.bytes),
+            h("div", { title: flagWords(row.flags), "aria-label": flagWords(row.flags) }, row.flags)),
           h("td", { class: "pw-meaning" }, row.meaning))),
         h("tr", { class: table.fault ? "pw-fault" : "pw-reached" },
-          h("td", { colspan: 6 }, table.fault ? `✗ fault: ${table.end}` : `✓ ${table.end}`))));
+          h("td", { colspan: 4 }, table.fault ? `✗ fault: ${table.end}` : `✓ ${table.end}`))));
   }
 
   function drawRegions(view) {
