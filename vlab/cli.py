@@ -283,7 +283,7 @@ def _number(text: str) -> int | str:
 
 
 def _check_outputs(*paths: str | None) -> None:
-    from vlab.experiments.output import check_writable
+    from vlab.output import check_writable
 
     for path in paths:
         if path and path != "-":
@@ -291,7 +291,7 @@ def _check_outputs(*paths: str | None) -> None:
 
 
 def _write_json(path: str, text: str) -> None:
-    from vlab.experiments.output import write_atomically
+    from vlab.output import write_atomically
 
     if path == "-":
         print(text)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlab.experiments.output import write_atomically
 from vlab.experiments.result import Result
 
 if TYPE_CHECKING:
@@ -95,26 +94,36 @@ class Comparison:
         """Return the comparison as JSON text."""
         return json.dumps(self.to_dict(), indent=1, ensure_ascii=False)
 
-    def plot(self, kind: str = "overview") -> Drawing:
+    def plot(self, kind: str = "overview", size: str = "screen", theme: str = "light") -> Drawing:
         """Return a figure.
 
         Parameters
         ----------
         kind
-            ``overview`` (everything side by side), ``cycles`` (by category, relative to
-            native), ``exits`` (by reason), ``translation`` (page walks) or ``throughput``.
+            ``overview`` (everything side by side), ``slowdown`` (cycles relative to native),
+            ``counts``, ``cycles`` (by category, relative to native), ``exits`` (by reason),
+            ``translation`` and ``heatmap`` (page walks), ``throughput``, or ``prediction``
+            (by `simulate`, against the runs that it predicts).
+        size, theme
+            ``screen``, ``slide``, ``paper`` or ``poster``; ``light`` or ``dark``.
         """
         from vlab.figures import draw
+        from vlab.figures.origin import of_runs
 
-        return draw(kind, self.to_frame(), self.exits_frame())
+        return draw(kind, self.to_frame(), self.exits_frame(), of_runs(self.runs), size, theme)
 
-    def save(self, path: str | Path, kind: str = "overview") -> Path:
+    def save(
+        self,
+        path: str | Path,
+        kind: str = "overview",
+        size: str = "screen",
+        theme: str = "light",
+    ) -> Path:
         """Write a figure to an ``.svg``, ``.pdf`` or ``.png`` file and return its path."""
-        from vlab.figures import render
+        from vlab.figures import check_format
 
-        path = Path(path)
-        write_atomically(path, lambda: render(self.plot(kind), path))
-        return path
+        check_format(path)
+        return self.plot(kind, size, theme).save(path, size, theme)
 
     def exits_frame(self) -> DataFrame:
         """Return one row a run, one column an exit reason."""

@@ -7,11 +7,11 @@ from math import floor, log10
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
-from matplotlib import rc_context
+from matplotlib import rcParams
 
 from vlab.errors import ParameterError
-from vlab.figures.drawing import Drawing
-from vlab.figures.style import MODE_COLOURS, MODE_MARKERS, RC
+from vlab.figures.drawing import Drawing, Recipe
+from vlab.figures.style import MODE_MARKERS, MODES, Look, look, mode_colour, points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,8 +21,8 @@ OTHERS = ("#D55E00", "#CC79A7", "#56B4E9", "#999999", "#F0E442")
 """Colours that no mode has."""
 GREY = "#CCCCCC"
 PLAIN_BAR = "#56B4E9"
-WIDTH = 11
-"""Inches."""
+WIDTH = 53
+"""Ems."""
 TITLE = 74
 """Characters of a title's line."""
 APART = 0.055
@@ -54,19 +54,21 @@ def bars(
         How a number is written.
     """
     check({"values": list(values.values())}, log)
-    with rc_context(RC):
-        figure = Drawing(figsize=(WIDTH, 0.55 * len(values) + 2.2), layout="constrained")
+
+    def paint(wanted: Look) -> Drawing:
+        figure = wanted.figure(WIDTH, 2.6 * len(values) + 10.6)
         ax = figure.subplots()
         for row, (name, value) in enumerate(values.items()):
-            ink = MODE_COLOURS.get(name, PLAIN_BAR)
-            ax.barh(row, value, color=ink, edgecolor="#333333", linewidth=0.6)
-            at = {"xytext": (6, 0), "textcoords": "offset points", "va": "center"}
+            shade = mode_colour(name) if name in MODES else PLAIN_BAR
+            ax.barh(row, value, color=shade)
+            at = {"xytext": (points(0.4), 0), "textcoords": "offset points", "va": "center"}
             ax.annotate(number.format(value), (value, row), **at)
         made = {name: n for name, n in (guess or {}).items() if name in values and n is not None}
         rows = list(values)
         if made:
             spots = [rows.index(name) for name in made]
-            kind = {"marker": "|", "s": 600, "linewidths": 3, "color": "#D55E00", "zorder": 3}
+            kind = {"marker": "|", "s": points(1.6) ** 2, "linewidths": points(0.2)}
+            kind |= {"color": "#D55E00", "zorder": 3}
             ax.scatter(list(made.values()), spots, label="your prediction", **kind)
             figure.legend(loc="outside lower center")
         ax.set_yticks(range(len(rows)), rows)
@@ -79,9 +81,11 @@ def bars(
         ax.margins(x=0.14)
         ax.set_xlabel(label + (" (log scale)" if log else ""))
         entitle(figure, title)
-    said = "; ".join(f"{name} {number.format(value)}" for name, value in values.items())
-    figure.alt = f"{title}. {label}: {said}."
-    return figure
+        said = "; ".join(f"{name} {number.format(value)}" for name, value in values.items())
+        figure.alt = f"{title}. {label}: {said}."
+        return figure
+
+    return Recipe("bars", paint).draw(look())
 
 
 def curves(
@@ -112,15 +116,18 @@ def curves(
     if wrong:
         raise ParameterError(f"series {wrong[0]!r}: must have {len(x)} values, one for each x")
     check(series, log_y)
-    with rc_context(RC):
-        figure = Drawing(figsize=(WIDTH, 5.4), layout="constrained")
+
+    def paint(wanted: Look) -> Drawing:
+        figure = wanted.figure(WIDTH, 26)
         ax = figure.subplots()
         for n, (name, values) in enumerate(series.items()):
             if name == reference:
-                ax.plot(x, values, color=GREY, linewidth=9, solid_capstyle="round", zorder=1.5)
+                ax.plot(
+                    x, values, color=GREY, linewidth=points(0.6), solid_capstyle="round", zorder=1.5
+                )
                 continue
             marker = MODE_MARKERS.get(name, MARKERS[n % len(MARKERS)])
-            ax.plot(x, values, marker=marker, markersize=8, color=colour(name, n))
+            ax.plot(x, values, marker=marker, markersize=points(0.53), color=colour(name, n))
         if log_x:
             ax.set_xscale("log", base=2)
         if log_y:
@@ -136,18 +143,20 @@ def curves(
         entitle(figure, title)
         figure.canvas.draw()
         name_ends(ax, x, series, reference)
-    said = "; ".join(
-        f"{name} from {values[0]:,.4g} to {values[-1]:,.4g}" for name, values in series.items()
-    )
-    figure.alt = f"{title}. {y_label} for {x_label} from {x[0]:,g} to {x[-1]:,g}: {said}."
-    return figure
+        said = "; ".join(
+            f"{name} from {values[0]:,.4g} to {values[-1]:,.4g}" for name, values in series.items()
+        )
+        figure.alt = f"{title}. {y_label} for {x_label} from {x[0]:,g} to {x[-1]:,g}: {said}."
+        return figure
+
+    return Recipe("curves", paint).draw(look())
 
 
 def entitle(figure: Drawing, title: str) -> None:
     """Write the title over the whole figure, in lines of about the same length."""
     lines = -(-len(title) // TITLE)
     text = fill(title, max(TITLE // 2, len(title) // lines + TITLE // 10))
-    figure.suptitle(text, x=0.01, ha="left", fontsize=RC["axes.titlesize"])
+    figure.suptitle(text, x=0.01, ha="left", fontsize=rcParams["axes.titlesize"])
 
 
 def plain(value: float, _: object = None) -> str:
@@ -173,7 +182,7 @@ def name_ends(
 
 def colour(name: str, n: int) -> str:
     """Return the colour of the nth series."""
-    return MODE_COLOURS.get(name, OTHERS[n % len(OTHERS)])
+    return mode_colour(name) if name in MODES else OTHERS[n % len(OTHERS)]
 
 
 def check(series: Mapping[str, Sequence[float]], log: bool) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from math import floor, log10
+from math import ceil, floor, log10
 from typing import TYPE_CHECKING, Any
 
-from vlab.figures.style import CATEGORY_STYLE, MODE_COLOURS, MODE_MARKERS, MODES
+from matplotlib import rcParams
+
+from vlab.figures.style import CATEGORY_STYLE, MODE_MARKERS, MODES, ink, mode_colour, points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,29 +30,27 @@ def per_thousand(frame: DataFrame, column: str) -> DataFrame:
     return frame.assign(rate=1000 * frame[column] / frame["guest_instructions"])
 
 
-def dots(ax: Axes, frame: DataFrame, column: str, modes: list[str]) -> str:
+def dots(ax: Axes, frame: DataFrame, column: str, modes: list[str], ticks: int = 5) -> str:
     """Draw one row a workload and one marker a mode; predictions are hollow.
 
-    Returns the scale of the horizontal axis for its label: logarithmic, but linear next to
-    zero if there are zeros.
+    Returns the scale of the horizontal axis for its label: logarithmic, but linear below the
+    first tick if there are zeros.
     """
     workloads = list(dict.fromkeys(frame["workload"]))
     for i, mode in enumerate(modes):
         rise = 0.24 * ((len(modes) - 1) / 2 - i)
         runs = measured(frame[frame["mode"] == mode]).dropna(subset=[column])
         guesses = frame[frame["of"] == mode].dropna(subset=[column])
-        for rows, size, fill, order in (
-            (runs, 100, MODE_COLOURS[mode], 3),
-            (guesses, 260, "none", 4),
-        ):
+        colour = mode_colour(mode)
+        for rows, size, fill, order in ((runs, 0.6, colour, 3), (guesses, 1.0, "none", 4)):
             ax.scatter(
                 rows[column],
                 [workloads.index(name) - rise for name in rows["workload"]],
-                s=size,
+                s=points(size) ** 2,
                 marker=MODE_MARKERS[mode],
                 facecolors=fill,
-                edgecolors=MODE_COLOURS[mode],
-                linewidths=1.4,
+                edgecolors=colour,
+                linewidths=points(0.09),
                 zorder=order,
                 clip_on=False,
                 label=mode if fill != "none" else None,
@@ -59,28 +59,74 @@ def dots(ax: Axes, frame: DataFrame, column: str, modes: list[str]) -> str:
     ax.set_ylim(len(workloads) - 0.5, -0.5)
     ax.grid(axis="y", visible=False)
     for row in range(0, len(workloads), 2):
-        ax.axhspan(row - 0.5, row + 0.5, color="#F4F4F4", zorder=0)
-    return _scale(ax, frame[frame["mode"].isin(modes) | frame["of"].isin(modes)][column].dropna())
+        ax.axhspan(row - 0.5, row + 0.5, color=ink(), alpha=0.05, linewidth=0, zorder=0)
+    shown = frame["mode"].isin(modes) | frame["of"].isin(modes)
+    return _scale(ax, frame[shown][column].dropna(), ticks)
 
 
-def _scale(ax: Axes, values: Any) -> str:
+def short(value: float) -> str:
+    """Return a number as a tick has it: ``0.01``, ``1``, ``100``, ``10k``, ``1M``."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if abs(value) >= size:
+            return f"{value / min(size, 1e3 if unit == 'k' else size):g}{unit}"
+    return f"{value:g}"
+
+
+def decades(start: float, end: float, *, most: int = 5, first: int | None = None) -> list[float]:
+    """Return ticks of a logarithmic axis: powers of ten, at most so many, or 1, 2, 5, ten.
+
+    Parameters
+    ----------
+    first
+        Least power of ten; told if ``start`` may be zero.
+    """
+    low = floor(log10(start)) if first is None else first
+    high = ceil(log10(end))
+    powers = [n for n in range(low, high + 1) if start <= 10.0**n <= end]
+    if len(powers) > 1 or (first is not None and start <= 0):
+        return [10.0**n for n in powers[:: -(-len(powers) // most) or 1]]
+    finer = [n * 10.0**e for e in range(low, high + 1) for n in (1, 2, 5)]
+    return [tick for tick in finer if start <= tick <= end]
+
+
+def _scale(ax: Axes, values: Any, most: int) -> str:
+    """Set a logarithmic scale with at most so many ticks, and return its name."""
     positive = values[values > 0]
     if not len(positive):
+        ax.set_xlim(0, 1)
+        ax.set_xticks([0])
         return "linear scale"
     low, high = positive.min(), positive.max()
-    if (values <= 0).any():
-        least = 10.0 ** max(-2, floor(log10(low)))
-        ax.set_xscale("symlog", linthresh=least)
+    first = floor(log10(low))
+    zeros = bool((values <= 0).any())
+    if zeros:
+        first = max(-2, first)
+        ax.set_xscale("symlog", linthresh=10.0**first)
         ax.set_xlim(0, high * 1.3)
-        name = f"log scale above {least:g}"
     else:
         ax.set_xscale("log")
         margin = max(1.15, (high / low) ** 0.04)
         ax.set_xlim(low / margin, high * margin)
-        name = "log scale"
-    ax.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+    ticks = [0.0] * zeros + decades(*ax.get_xlim(), most=most, first=first)
+    ax.set_xticks(ticks, [short(tick) for tick in ticks])
+    ax.minorticks_off()
     ax.grid(axis="x", which="major")
-    return name
+    return "log scale"
+
+
+def direct_labels(ax: Axes, values: Any, texts: list[str]) -> None:
+    """Write what each horizontal bar says at its end, in a place kept free for it."""
+    limit = max([float(value) for value in values] or [1.0]) or 1.0
+    widest = max(map(len, texts), default=1)
+    ax.set_xlim(0, limit * (1 + 0.05 * widest))
+    for row, (value, text) in enumerate(zip(values, texts, strict=True)):
+        ax.annotate(
+            text,
+            (float(value), row),
+            xytext=(points(0.3), 0),
+            textcoords="offset points",
+            va="center",
+        )
 
 
 def slowdown(ax: Axes, frame: DataFrame) -> str:
@@ -90,8 +136,8 @@ def slowdown(ax: Axes, frame: DataFrame) -> str:
     if column == "cycles":
         ax.set_xlabel(f"modelled cycles ({scale})")
         return extremes(measured(frame), column, "{mode}: {worst} takes most cycles", "{:.3g}")
-    ax.axvline(1, color="#666666", linewidth=1)
-    ax.set_xlabel(f"modelled cycles, native = 1 ({scale})")
+    ax.axvline(1, color=ink(), alpha=0.6, linewidth=points(0.07))
+    ax.set_xlabel(f"cycles, native = 1 ({scale})")
     return cost(frame)
 
 
@@ -120,7 +166,7 @@ def translation(ax: Axes, frame: DataFrame) -> str:
     if chosen["rate"].notna().sum() == 0:
         return "page walks"
     worst = chosen.loc[chosen["rate"].idxmax()]
-    return f"most page walks: {worst['workload']}, {worst['rate']:.3g} per 1000"
+    return f"most walks: {worst['workload']}, {worst['rate']:.3g} per 1000"
 
 
 def shares(ax: Axes, frame: DataFrame) -> str:
@@ -151,8 +197,8 @@ def stack(ax: Axes, table: DataFrame, modes: list[str]) -> None:
                 left=left,
                 color=colour,
                 hatch=hatch,
-                edgecolor="#333333",
-                linewidth=0.6,
+                edgecolor=rcParams["patch.edgecolor"],
+                linewidth=points(0.04),
                 label=label,
             )
         left = [a + b for a, b in zip(left, widths, strict=True)]
@@ -184,3 +230,15 @@ def extremes(runs: DataFrame, column: str, template: str, number: str = "{}") ->
         low=number.format(best[column]),
         high=number.format(worst[column]),
     )
+
+
+def side_by_side(frame: DataFrame) -> str:
+    """Say what full and paravirtualization cost, from the least to the most."""
+    runs = measured(frame).dropna(subset=["slowdown"])
+    parts = []
+    for mode, words in (("fullvirt", "full virtualization"), ("paravirt", "paravirtualization")):
+        ratios = runs[runs["mode"] == mode]["slowdown"].astype(float)
+        if len(ratios):
+            parts.append(f"{words}: {ratios.min():.2g}× to {ratios.max():.2g}× native")
+    text = "; ".join(parts)
+    return text[:1].upper() + text[1:]
