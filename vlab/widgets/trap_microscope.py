@@ -12,7 +12,7 @@ from vlab.experiments.recording import MAXIMUM, Recording
 from vlab.experiments.running import run
 from vlab.experiments.session import Session
 from vlab.experiments.session_opening import session as open_session
-from vlab.figures.style import REASON_COLOURS
+from vlab.figures.style import REASON_STYLE
 from vlab.widgets.drawn import LOOK, Drawn
 from vlab.widgets.exit_details import details, handler_source, sentence
 from vlab.widgets.timeline import Timeline
@@ -156,11 +156,7 @@ class TrapMicroscope(Drawn):
 
 def colours(reasons: list[str]) -> dict[str, str]:
     """Return a colour for each reason, the same in every recording."""
-    order = list(EXIT_REASONS)
-    return {
-        name: REASON_COLOURS[order.index(name.split("+")[0]) % len(REASON_COLOURS)]
-        for name in reasons
-    }
+    return {name: REASON_STYLE[name.split("+")[0]][1] for name in reasons}
 
 
 def _says(reason: str) -> str:
