@@ -94,6 +94,15 @@ def parser() -> Parser:
     guests = command("guests", build_guests, "build the guest, or show what porting it changed")
     guests.add_argument("action", choices=("build", "diff"))
 
+    figures = command("figures", make_figures, "make the standard figures, or tell a file's origin")
+    figures.add_argument("names", nargs="*", metavar="NAME")
+    figures.add_argument("--all", metavar="DIR", help="make all of them in this directory")
+    figures.add_argument("--dir", default=".", metavar="DIR", help="where those named go")
+    figures.add_argument("--size", default="slide", metavar="screen|slide|paper|poster")
+    figures.add_argument("--theme", default="light", metavar="light|dark")
+    figures.add_argument("--format", default="svg", metavar="svg|pdf|png")
+    figures.add_argument("--origin", metavar="FILE", help="print what a figure was made from")
+
     command("warmup", warm_up, "compile now what later runs need, and keep it")
     command("info", show_info, "show versions and where things are kept")
     return top
@@ -221,6 +230,25 @@ def build_guests(options: argparse.Namespace) -> int:
     else:
         for path in guests.build().values():
             print(path)
+    return OK
+
+
+def make_figures(options: argparse.Namespace) -> int:
+    """``vlab figures``"""
+    import json
+
+    from vlab.experiments.figure_set import figures, makers, origin
+
+    if options.origin:
+        print(json.dumps(origin(options.origin), indent=1))
+        return OK
+    if not options.all and not options.names:
+        print("\n".join(makers()))
+        return OK
+    _say_loading()
+    look = {"size": options.size, "theme": options.theme, "form": options.format}
+    for path in figures(options.names, options.all or options.dir, **look):
+        print(path)
     return OK
 
 

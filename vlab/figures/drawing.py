@@ -98,7 +98,7 @@ def render(figure: Drawing, path: str | Path) -> bytes:
 
 def to_bytes(figure: Drawing, kind: str, dpi: float | None = None) -> bytes:
     """Return the figure in a format, its alternative text and its origin in the metadata."""
-    origin = json.dumps(figure.origin, ensure_ascii=False)
+    origin = json.dumps(figure.origin)
     described: dict[str, dict[str, Any]] = {
         "svg": {"Date": None, "Description": figure.alt, "Source": origin},
         "pdf": {"CreationDate": None, "Subject": figure.alt, "Keywords": origin},
