@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from vlab.costs import Cycles, price
 from vlab.counters import Counters
@@ -10,6 +10,7 @@ from vlab.errors import MachineError, unknown
 from vlab.experiments.result import Result
 from vlab.experiments.running import from_outcome
 from vlab.experiments.session_regions import Region, regions
+from vlab.experiments.session_rows import Line, TlbEntry
 from vlab.experiments.session_views import PRIVILEGES
 from vlab.experiments.session_walks import Walk, access_of, flags_of
 from vlab.isa.fields import PTE_D, PTE_G, STORE, Cause
@@ -25,31 +26,6 @@ if TYPE_CHECKING:
     from vlab.machine import Machine
     from vlab.modes.compose import Guest
     from vlab.modes.setup import Setup
-
-
-class Line(NamedTuple):
-    """One instruction, disassembled."""
-
-    address: int
-    bits: int
-    text: str
-    symbol: str
-    current: bool
-
-
-class TlbEntry(NamedTuple):
-    """One valid entry of the hardware's TLB."""
-
-    set: int
-    way: int
-    va: int
-    level: int
-    asid: int
-    pte: int
-    host_physical: int
-    guest_physical: int | None
-    flags: str
-    is_global: bool
 
 
 class Looking:
@@ -105,6 +81,21 @@ class Looking:
     def symbol(self, address: int | None = None) -> str:
         """Return the kernel symbol an address (the ``pc``) belongs to, with the offset in it."""
         return self.symbols.name(self.pc if address is None else address)
+
+    def address(self, text: str) -> int:
+        """Return the address that a text means: a number, a register or CSR, or a symbol."""
+        text = text.strip()
+        names = {"pc": self.pc, **self.registers, **self.csrs, **self.symbols.addresses}
+        try:
+            value = names[text] if text in names else int(text, 0)
+        except ValueError:
+            raise MachineError(
+                f"{text!r}: not an address; write a number such as 0x80200000, "
+                "a register such as sp, or a symbol of the kernel"
+            ) from None
+        if not 0 <= value < 1 << 64:
+            raise MachineError(f"{text}: not an address of 64 bits")
+        return value
 
     def instruction(self, address: int | None = None) -> int:
         """Return the bits of the instruction at an address (the ``pc``), 0 if it is unmapped."""

@@ -14,6 +14,7 @@ _HOMES = {
     "vlab.widgets.console": "Console",
     "vlab.widgets.cost_sliders": "CostSliders",
     "vlab.widgets.mode_race": "ModeRace",
+    "vlab.widgets.machine_view": "MachineView",
     "vlab.widgets.page_walk": "PageWalkExplorer",
     "vlab.widgets.trap_microscope": "TrapMicroscope",
 }

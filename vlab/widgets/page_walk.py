@@ -67,7 +67,7 @@ class PageWalkExplorer(MachineWidget):
 
     def on_walk(self, address: str, access: str = "load") -> None:
         """Walk an address given as text: a number, a register or CSR, or a symbol."""
-        self._look(self.address(address), access)
+        self._look(self.session.address(address), access)
 
     def on_run(self, goal: str) -> None:
         """Run the machine on to one of `GOALS`, and walk the same address there."""
@@ -118,26 +118,6 @@ class PageWalkExplorer(MachineWidget):
         self.show(runs=[])
 
     # -- what is shown ----------------------------------------------------------------------
-
-    def address(self, text: str) -> int:
-        """Return the address that a number, the name of a register or CSR, or a symbol means."""
-        text = text.strip()
-        names = {"pc": self.session.pc, **self.session.registers, **self.session.csrs}
-        if text in names:
-            return int(names[text])
-        try:
-            value = int(text, 0) if not text.startswith("-") else -1
-        except ValueError:
-            known = self.session.symbols.addresses
-            if text in known:
-                return int(known[text])
-            raise vlab.VlabError(
-                f"{text!r}: not an address; write a number such as 0x80200000, "
-                "a register such as sp, or a symbol of the kernel"
-            ) from None
-        if not 0 <= value < 1 << 64:
-            raise vlab.VlabError(f"{text}: not an address of 64 bits")
-        return value
 
     def _length(self) -> int | None:
         return self.runs[-1]["instructions"] if self.runs else None
