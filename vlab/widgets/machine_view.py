@@ -15,6 +15,7 @@ from vlab.widgets.machine import MachineWidget
 SPACES = ("guest-virtual", "guest-physical", "host-physical")
 BYTES, ROW = 128, 16
 BEFORE, AFTER = 6, 12
+MASK = (1 << 64) - 1
 MOST_STEPS = 1_000_000
 COUNTED = (
     "traps", "interrupts", "syscalls", "page_faults", "exits", "hypercalls", "mmio_accesses",
@@ -183,23 +184,25 @@ class MachineView(MachineWidget):
             return None
         return {"file": found.file, "line": found.line, "lines": found.text(2)}
 
-    def _memory(self) -> tuple[int, bytes | None]:
+    def _memory(self) -> tuple[int, bytes]:
+        """Return where the memory shown begins, and as many rows of it as can be read."""
         session = self.session
         at = session.registers["sp"] if self._memory_at is None else self._memory_at
         at &= ~(ROW - 1)
-        try:
-            return at, session.memory(at, BYTES, self._space)
-        except vlab.VlabError:
-            return at, None
+        data = b""
+        while len(data) < BYTES:
+            try:
+                data += session.memory(at + len(data) & MASK, ROW, self._space)
+            except vlab.VlabError:
+                break
+        return at, data
 
-    def _rows(
-        self, now: tuple[int, bytes | None], before: tuple[int, bytes | None] | None
-    ) -> dict[str, Any]:
+    def _rows(self, now: tuple[int, bytes], before: tuple[int, bytes] | None) -> dict[str, Any]:
         at, data = now
-        old = before[1] if before is not None and before[0] == at else None
+        old = before[1] if before is not None and before[0] == at else data
         rows = []
-        for n in range(0, len(data or b""), ROW):
-            part, was = (data or b"")[n : n + ROW], (old or data or b"")[n : n + ROW]
+        for n in range(0, len(data), ROW):
+            part, was = data[n : n + ROW], old[n : n + ROW] or data[n : n + ROW]
             rows.append(
                 {
                     "address": f"{at + n:#x}",
@@ -208,8 +211,8 @@ class MachineView(MachineWidget):
                     "text": "".join(chr(b) if 32 <= b < 127 else "·" for b in part),
                 }
             )
-        what = "the stack pointer" if self._memory_at is None else f"{self._memory_at:#x}"
-        return {"at": f"{at:#x}", "what": what, "space": self._space, "rows": rows}
+        missing = f"{at + len(data):#x}" if len(data) < BYTES else ""
+        return {"at": f"{at:#x}", "space": self._space, "rows": rows, "missing": missing}
 
     def _devices(self) -> list[dict[str, Any]]:
         bus = self.session.machine.board.bus

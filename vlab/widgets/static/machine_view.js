@@ -15,23 +15,23 @@ function build(ui) {
   ui.body.append(
     where,
     h("div", { class: "vlab-controls", role: "toolbar", "aria-label": "Move the machine" },
-      button("start", "⏮ Start", step("start"), { title: "Back to before the first instruction" }),
+      button("start", "|◀ Start", step("start"), { title: "Back to before the first instruction" }),
       button("back10", "◀◀ Back 10", step("back", { n: 10 })),
       button("back", "◀ Step back", step("back", { n: 1 })),
       button("step", "Step ▶", step("step", { n: 1 }), { class: "vlab-main" }),
       button("step10", "Step 10 ▶▶", step("step", { n: 10 })),
       exit,
       button("mark", "▶ Measured part", step("mark"), { title: "Run to where the measured part begins" }),
-      button("run", "⏵ Run", step("run"), { title: "To a breakpoint, or to the end" })),
+      button("run", "▶ Run", step("run"), { title: "To a breakpoint, or to the end" })),
     h("div", { class: "vlab-controls" },
       field("Address or symbol", place),
       button("until", "Run to it", until),
       button("breakpoint", "Breakpoint on / off", () => ui.ask("breakpoint", { place: place.value })),
       panes.stops),
     h("div", { class: "vlab-columns" },
-      h("div", {}, h("h4", {}, "Code around the program counter"), panes.code, panes.source,
-        h("h4", {}, "Counts so far (change by the last move)"), panes.counters),
-      h("div", {}, h("h4", {}, "Registers"), panes.registers)),
+      h("div", {}, h("h4", {}, "Code around the program counter"), panes.code, panes.source),
+      h("div", {}, h("h4", {}, "Registers"), panes.registers,
+        h("h4", {}, "Counts so far, and their change by the last move"), panes.counters)),
     h("h4", { class: "mv-csr-title" }, "CSRs"), panes.csrs,
     h("h4", {}, "Memory"),
     h("div", { class: "vlab-controls" }, field("from", memoryAt), field("in", space),
@@ -72,16 +72,16 @@ function build(ui) {
     h("tr", { "data-csr": row.name },
       h("th", { scope: "row", class: "vlab-mono" }, row.name), h("td", { class: "vlab-note" }, row.words),
       h("td", { class: "vlab-mono" }, mark(row.value, row.changed)),
-      h("td", { class: "mv-fields" }, row.symbol || "",
+      h("td", { class: "mv-fields" }, row.symbol ? h("span", { class: "mv-field" }, row.symbol) : null,
         row.fields.map(([name, value, meaning]) =>
           h("span", { class: "mv-field" }, h("b", {}, `${name} ${value < 4096 ? value : hex(value)}`), ` ${meaning}`))))))));
 
   function drawMemory(view) {
-    if (!view.rows.length) return h("p", {}, `Nothing can be read at ${view.at} (${view.space}): it is not mapped, or not RAM.`);
-    return h("table", { class: "vlab-mono" }, h("tbody", {}, view.rows.map((row) =>
+    const missing = view.missing ? h("p", { class: "vlab-note" }, `At ${view.missing} (${view.space}) nothing can be read: it is not mapped, or not RAM.`) : null;
+    return h("div", {}, h("table", { class: "vlab-mono" }, h("tbody", {}, view.rows.map((row) =>
       h("tr", {}, h("th", { scope: "row" }, row.address),
         h("td", {}, row.bytes.map((byte, n) => h("span", { class: row.changed[n] ? "mv-byte vlab-changed" : "mv-byte" }, byte))),
-        h("td", { class: "mv-ascii" }, row.text)))));
+        h("td", { class: "mv-ascii" }, row.text)))), missing);
   }
 
   return (view) => {
@@ -101,9 +101,11 @@ function build(ui) {
         h("div", { class: n === view.source.line ? "mv-current" : null }, `${String(n).padStart(4)}  ${text}`)))) : null);
     fill(panes.registers, drawRegisters(view.registers));
     fill(panes.csrs, drawCsrs(view.csrs));
-    fill(panes.counters, h("table", {}, h("tbody", {}, view.counters.map(([name, n, change]) =>
+    const half = Math.ceil(view.counters.length / 2);
+    const counters = (rows) => h("table", {}, h("tbody", {}, rows.map(([name, n, change]) =>
       h("tr", { "data-counter": name }, h("th", { scope: "row" }, name), h("td", { class: "vlab-number" }, count(n)),
-        h("td", { class: "vlab-number" }, change ? mark(`${change > 0 ? "+" : "−"}${count(Math.abs(change))}`, true) : ""))))));
+        h("td", { class: "vlab-number" }, change ? mark(`${change > 0 ? "+" : "−"}${count(Math.abs(change))}`, true) : "")))));
+    fill(panes.counters, h("div", { class: "vlab-columns" }, counters(view.counters.slice(0, half)), counters(view.counters.slice(half))));
     fill(panes.memory, drawMemory(view.memory));
     fill(panes.devices, h("table", {}, h("tbody", {}, view.devices.map((row) => h("tr", { "data-device": row.name },
       h("th", { scope: "row" }, mark(row.name, row.changed)), h("td", { class: "vlab-mono" }, row.base),
