@@ -81,7 +81,7 @@ function build(ui) {
     return h("div", {}, h("table", { class: "vlab-mono" }, h("tbody", {}, view.rows.map((row) =>
       h("tr", {}, h("th", { scope: "row" }, row.address),
         h("td", {}, row.bytes.map((byte, n) => h("span", { class: row.changed[n] ? "mv-byte vlab-changed" : "mv-byte" }, byte))),
-        h("td", { class: "mv-ascii" }, row.text)))), missing);
+        h("td", { class: "mv-ascii" }, row.text))))), missing);
   }
 
   return (view) => {
