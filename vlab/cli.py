@@ -59,16 +59,18 @@ def parser() -> Parser:
     command("list", list_workloads, "list workloads and their parameters")
 
     run = command("run", run_workload, "run one workload in one mode")
-    run.add_argument("workload", metavar="WORKLOAD")
+    run.add_argument("workload", metavar="WORKLOAD", help="a name from `vlab list`")
     _add_mode(run)
-    run.add_argument("--param", action="append", default=[], metavar="K=V")
-    run.add_argument("--of", metavar="M", help="the mode that --mode simulate predicts")
+    run.add_argument(
+        "--param", action="append", default=[], metavar="K=V", help="of the workload; repeatable"
+    )
+    run.add_argument("--of", metavar="M", help="the mode that `--mode simulate` predicts")
     _add_machine(run)
     _add_seed(run)
     _add_json(run)
 
     compare = command("compare", compare_modes, "run workloads in every mode, side by side")
-    compare.add_argument("workloads", nargs="*", metavar="WORKLOAD")
+    compare.add_argument("workloads", nargs="*", metavar="WORKLOAD", help="all unless told")
     compare.add_argument("--modes", metavar="M,M", help="all five unless told")
     compare.add_argument("--figure", metavar="FILE", help="an .svg, .pdf or .png file")
     _add_machine(compare)
@@ -76,12 +78,13 @@ def parser() -> Parser:
     _add_json(compare)
 
     boot = command("boot", boot_kernel, "boot a kernel image of your own")
-    boot.add_argument("image", metavar="ELF-OR-IMAGE")
+    boot.add_argument("image", metavar="ELF-OR-IMAGE", help="the kernel, for RV64")
     _add_mode(boot)
-    for name in ("disk", "initrd", "firmware"):
-        boot.add_argument(f"--{name}", metavar="FILE")
+    boot.add_argument("--disk", metavar="FILE", help="a disk image; changes are written back")
+    boot.add_argument("--initrd", metavar="FILE", help="an initial RAM disk")
+    boot.add_argument("--firmware", metavar="FILE", help="runs in M-mode first, as OpenSBI does")
     boot.add_argument("--append", default="", metavar="STR", help="the kernel's command line")
-    boot.add_argument("--memory", metavar="SIZE", default="128M")
+    boot.add_argument("--memory", metavar="SIZE", default="128M", help="with K, M or G")
     boot.add_argument("--input", metavar="FILE", help="text to type on the console (- for stdin)")
     boot.add_argument("--interactive", action="store_true", help="connect your terminal")
     _add_machine(boot)
@@ -92,7 +95,7 @@ def parser() -> Parser:
     _add_machine(shell, limit=False)
 
     guests = command("guests", build_guests, "build the guest, or show what porting it changed")
-    guests.add_argument("action", choices=("build", "diff"))
+    guests.add_argument("action", choices=("build", "diff"), help="`build` needs the compiler")
 
     figures = command("figures", make_figures, "make the standard figures, or tell a file's origin")
     figures.add_argument("names", nargs="*", metavar="NAME")
@@ -109,11 +112,12 @@ def parser() -> Parser:
 
 
 def _add_mode(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--mode", default="native", metavar="M")
+    modes = "native, emulate, fullvirt, paravirt or simulate"
+    sub.add_argument("--mode", default="native", metavar="M", help=modes)
 
 
 def _add_seed(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--seed", type=int, default=0, metavar="N")
+    sub.add_argument("--seed", type=int, default=0, metavar="N", help="for programs that use one")
 
 
 def _add_json(sub: argparse.ArgumentParser) -> None:
@@ -121,12 +125,13 @@ def _add_json(sub: argparse.ArgumentParser) -> None:
 
 
 def _add_machine(sub: argparse.ArgumentParser, limit: bool = True) -> None:
-    sub.add_argument("--engine", default="translator", metavar="ENGINE")
-    sub.add_argument("--clock", default="cycles", metavar="cycles|retired")
-    sub.add_argument("--costs", default="teaching", metavar="PRESET")
-    sub.add_argument("--set", action="append", default=[], metavar="MACHINE_OPTION=VALUE")
+    add = sub.add_argument
+    add("--engine", default="translator", metavar="E", help="translator, interpreter or python")
+    add("--clock", default="cycles", metavar="C", help="what guest time is: cycles or retired")
+    add("--costs", default="teaching", metavar="PRESET", help="teaching or xeon-2006")
+    add("--set", action="append", default=[], metavar="K=V", help="of the machine; repeatable")
     if limit:
-        sub.add_argument("--max-instructions", type=int, metavar="N")
+        add("--max-instructions", type=int, metavar="N", help="ends a guest that goes on and on")
 
 
 def list_workloads(options: argparse.Namespace) -> int:

@@ -159,7 +159,7 @@ class Walk:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        return f"<pre>{escape(str(self))}</pre>"
+        return f"<pre style='overflow-x: auto; font-size: 90%'>{escape(str(self))}</pre>"
 
 
 def _places(r: Reference) -> str:
