@@ -11,10 +11,13 @@ from vlab.widgets.base import BASE_SCRIPT, BASE_STYLE, STATIC, Widget
 PARTS_SCRIPT = (STATIC / "parts.js").read_text("utf-8")
 PARTS_STYLE = (STATIC / "parts.css").read_text("utf-8")
 LOOK: dict[str, Any] = {
-    "modes": {mode: [MODE_COLOURS[mode], MODE_MARKERS[mode]] for mode in MODES},
+    "modes": {
+        mode: [MODE_COLOURS[mode].replace("#000000", "var(--ink)"), MODE_MARKERS[mode]]
+        for mode in MODES
+    },
     "categories": {name: list(style) for name, style in CATEGORY_STYLE.items()},
 }
-"""Colours, markers and hatches of the figures, for the page."""
+"""Colours, markers and hatches of the figures; black is the colour of the page's writing."""
 
 
 class Stopped(VlabError):

@@ -148,11 +148,14 @@ class ModeRace(Drawn):
         """Return a line a lane."""
         if self.race is None:
             return ["The guests are booting."]
-        frame = self.race.frame()
+        frame, predicted = self.race.frame(), self.race.predicted()
         lines = [f"{self.workload} after {frame['time']:,} modelled cycles"]
         for lane in frame["lanes"]:
             bar = "█" * round(30 * lane["progress"])
             left = f"{lane['exits']:9,} exits" if lane["exits"] else f"{lane['traps']:9,} traps"
             share, cycles = f"{lane['progress']:4.0%}", f"{lane['time']:14,} cycles"
-            lines.append(f"{lane['mode']:9}{bar:·<30} {share}{cycles}{left}")
+            lines.append(
+                f"{lane['mode']:9}{bar:·<30} {share}{cycles}{left}"
+                f"   (simulate: {predicted[lane['mode']]:,} cycles in all)"
+            )
         return lines

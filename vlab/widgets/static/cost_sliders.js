@@ -43,6 +43,7 @@ function sliders({ root, body, model }, data) {
   const unique = `vlab-${Math.random().toString(36).slice(2)}`;
   let figures = { ...model.get("figures") };
   let before = Object.fromEntries(costs.map((row) => [row.name, row.cycles]));
+  let earlier = before; // where the figures moved from
   let chosen = workloads.includes(model.get("workload")) ? model.get("workload") : workloads[0];
   let drawn = 0;
 
@@ -135,8 +136,8 @@ function sliders({ root, body, model }, data) {
           : h("strong", {}, `Where the cycles go in ${chosen}`),
         stacked,
         workloads.length > 1 ? h("strong", {}, "Slowdown: modelled cycles, native = 1") : null,
-        workloads.length > 1 ? dots : null,
-        numbers)));
+        workloads.length > 1 ? dots : null)),
+    numbers);
 
   const fills = hatches(style.categories);
   let now = [], then = [];
@@ -219,6 +220,8 @@ function sliders({ root, body, model }, data) {
         s("text", { x: at + 17, y: 13 }, mode));
       at += 34 + 7 * mode.length;
     }
+    const moved = fresh.some((run, n) => run.ratio && old[n].ratio && run.ratio !== old[n].ratio);
+    if (moved) parts.push(s("text", { class: "muted", x: at + 8, y: 13 }, "hollow: before"));
     workloads.forEach((name, row) => {
       const y = top + row * high;
       const mine = fresh.filter((run) => run.workload === name);
@@ -311,7 +314,7 @@ function sliders({ root, body, model }, data) {
   let asked = 0, typed = null;
   const draw = () => {
     now = priced(runs, figures);
-    then = priced(runs, before);
+    then = priced(runs, earlier);
     title.textContent = finding();
     drawRows(typed);
     drawStack();
@@ -343,6 +346,7 @@ function sliders({ root, body, model }, data) {
   function usePreset(name) {
     asked ||= performance.now();
     base = name;
+    earlier = figures;
     before = Object.fromEntries(Object.entries(presets[name]).map(([cost, [cycles]]) => [cost, cycles]));
     figures = { ...before };
     redraw();

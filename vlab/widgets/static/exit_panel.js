@@ -30,7 +30,7 @@ function exitPanel(exit, source, { fills, style, ask, trapping }) {
     h("tbody", {}, exit.accesses.map((access) => h("tr", { class: access.kind },
       h("td", {}, access.kind === "read" ? "read " : h("b", {}, "wrote "), access.what), h("td", { class: "vlab-mono" }, access.address),
       h("td", { class: "vlab-mono" }, access.value === null ? `${access.size} bytes` : access.before === null ? access.value : digits(access.value, access.before)))))))
-    : h("p", { class: "note" }, "It read and wrote no memory.");
+    : trapping ? h("p", { class: "note" }, "It read and wrote no memory.") : null;
   const more = exit.accesses_left_out ? h("p", { class: "note" }, `… and ${count(exit.accesses_left_out)} accesses more`) : null;
   const changes = exit.changes.length ? h("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Changed words" }, h("table", { class: "changes" },
     h("thead", {}, h("tr", {}, ["word", "before", "after"].map((text) => h("th", { scope: "col" }, text)))),
@@ -50,7 +50,7 @@ function exitPanel(exit, source, { fills, style, ask, trapping }) {
     h("td", {}, s("svg", { width: 13, height: 11 }, s("rect", { width: 13, height: 11, fill: fills.fill(name), stroke: "#333", "stroke-width": 0.6 })), " ", style.categories[name][0]), h("td", { class: "vlab-number" }, count(n)))),
     h("tr", { class: "sum" }, h("td", {}, "cycles in all"), h("td", { class: "vlab-number total" }, count(exit.total))))));
   return [
-    h("div", { class: "exit-title" }, h("strong", {}, `Exit #${count(exit.index)}: ${exit.reason.replace(/_/g, " ")}`),
+    h("div", { class: "exit-title" }, h("strong", {}, `${trapping ? "Exit" : "Trap"} #${count(exit.index)}: ${exit.reason.replace(/_/g, " ")}`),
       h("span", {}, exit.why), h("span", { class: "note" }, `at ${count(exit.cycle)} cycles, after ${count(exit.instructions)} instructions${exit.measured ? "" : ", outside the measured region"}`)),
     h("div", { class: "exit-columns" },
       h("section", { "aria-label": "The guest" }, h("h4", {}, `The guest, in its ${exit.privilege}-mode`), code, h("h5", {}, exit.symbol || exit.pc), assembly),

@@ -103,7 +103,7 @@ function track({ root, body, ask, model }, first) {
     set(translation, `${((100 * (now.cycles.translation ?? 0)) / total).toFixed(1)} %`, `${count(now.walk_references)} PTEs read`);
     set(throughput, now.throughput === null ? "–" : times(now.throughput), "of native");
     const error = (100 * (predicted - now.time)) / total;
-    set(finish, now.arrived ? count(now.time) : "…", `simulate: ${short(predicted)}` + (now.arrived ? ` (${error < 0 ? "−" : "+"}${Math.abs(error).toFixed(1)} %)` : ""));
+    set(finish, now.arrived ? count(now.time) : "…", `simulate: ${short(predicted)}` + (now.arrived ? ` (${Math.abs(error) < 0.05 ? "±" : error < 0 ? "−" : "+"}${Math.abs(error).toFixed(1)} %)` : ""));
   }
 
   function drawCurves(view) {

@@ -238,7 +238,7 @@ function microscope({ root, body, ask, model }, view) {
       inside += Math.max(0, Math.min(end, span.to) - Math.max(begin, span.from));
       if (begin >= span.from) { exits++; cycles += data.cost[i]; }
     }
-    status.textContent = `${count(exits)} exits in view, ${count(cycles)} cycles, ${((100 * inside) / length).toFixed(1)} % of the time`;
+    status.textContent = `${count(exits)} ${trapping ? "exits" : "traps"} in view, ${count(cycles)} cycles, ${((100 * inside) / length).toFixed(1)} % of the time`;
     root.dataset.inView = exits;
     root.dataset.cyclesInView = cycles;
   }
