@@ -98,12 +98,13 @@ def parser() -> Parser:
     guests.add_argument("action", choices=("build", "diff"), help="`build` needs the compiler")
 
     figures = command("figures", make_figures, "make the standard figures, or tell a file's origin")
-    figures.add_argument("names", nargs="*", metavar="NAME")
+    figures.add_argument("names", nargs="*", metavar="NAME", help="of a standard figure")
     figures.add_argument("--all", metavar="DIR", help="make all of them in this directory")
     figures.add_argument("--dir", default=".", metavar="DIR", help="where those named go")
-    figures.add_argument("--size", default="slide", metavar="screen|slide|paper|poster")
-    figures.add_argument("--theme", default="light", metavar="light|dark")
-    figures.add_argument("--format", default="svg", metavar="svg|pdf|png")
+    sizes = "screen, slide, paper or poster"
+    figures.add_argument("--size", default="slide", metavar="SIZE", help=sizes)
+    figures.add_argument("--theme", default="light", metavar="THEME", help="light or dark")
+    figures.add_argument("--format", default="svg", metavar="FORMAT", help="svg, pdf or png")
     figures.add_argument("--origin", metavar="FILE", help="print what a figure was made from")
 
     command("warmup", warm_up, "compile now what later runs need, and keep it")
