@@ -156,10 +156,8 @@ class GuardedShadow(ShadowPaging):
                 first |= -1 << 39 & (1 << 64) - 1
             self._drop_range(root, first, size)
         if answer["release"]:
-            del self.tables[frame]
-            for regime in TRANSLATED:
-                if (frame, regime) in self.spaces:
-                    self._release(self.spaces[frame, regime])
+            self.writes.setdefault(frame, 0)
+            self._unprotect(frame, set())  # what it covered is dropped already
 
     def drop_all(self) -> None:
         super().drop_all()
@@ -172,8 +170,8 @@ class GuardedShadow(ShadowPaging):
                 found = self.spaces.get((space or None, regime))
                 if found is not None and found.holds(va):
                     self.drop(found, va)
-        self.tables.setdefault(frame, set()).add(use)
-        self.writable.pop(frame, None)
+        self.writable.pop(frame, None)  # the student knows which they were
+        super()._protect(frame, use)
 
     def _forget(self, space: Space, va: int) -> None:
         super()._forget(space, va)
