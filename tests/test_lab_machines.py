@@ -34,7 +34,18 @@ from vlab.isa.fields import (
 )
 from vlab.isa.mmu import leaf_address, walk
 from vlab.isa.trap import pending_interrupt, return_from_s
-from vlab.labs import WrongAnswer, csr, device, driver, hypercall, model, protect, shadow, trap
+from vlab.labs import (
+    WrongAnswer,
+    csr,
+    device,
+    driver,
+    hypercall,
+    model,
+    overcommit,
+    protect,
+    shadow,
+    trap,
+)
 from vlab.labs.answers import agree
 from vlab.memory import PAGE, PhysicalMemory
 from vlab.state import Hart
@@ -265,3 +276,16 @@ def test_a_difference_is_named() -> None:
     assert caught.value.expected == "'priv': 1"
     assert caught.value.seen == "'priv': 0"
     assert caught.value.where == "return_from_trap"
+
+
+@pytest.mark.parametrize("policy", [overcommit.Fifo, overcommit.Clock])
+def test_a_guest_computes_the_same_on_few_frames(policy: type) -> None:
+    """Pages are really moved out and back: whatever goes, the guest's results stay."""
+    for frames in (overcommit.FEWEST, 70):
+        paged = overcommit.run(policy, "forktree", frames, depth=2)
+        pager = paged.result.machine.mode.pager
+        assert len(pager.place) <= frames
+        assert not set(pager.place) & set(pager.swap)
+        unused = set(pager.free) | set(pager.place.values())
+        assert len(unused) <= frames
+    assert paged.swapped_in > 9
