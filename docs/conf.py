@@ -22,6 +22,9 @@ nb_execution_mode = "cache"
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True
+nb_ipywidgets_js: dict[str, dict[str, str]] = {}
+nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json", None)]
+"""A page shows the picture that a widget leaves: without a kernel it could do nothing."""
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
@@ -30,6 +33,10 @@ napoleon_google_docstring = False
 
 html_theme = "furo"
 html_title = "vlab"
+html_static_path = ["_static"]
+html_css_files = ["vlab.css"]
+html_show_copyright = False
+html_show_sphinx = False
 html_copy_source = False
 
 API = {
