@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vlab import guest_lines, guests
-from vlab.guest_lines import LineTable, Place
+from vlab.guest_lines import Call, LineTable, Place
 
 
 def functions(image: str) -> list[tuple[int, str]]:
@@ -65,11 +65,48 @@ def test_tables_are_written_and_read_back() -> None:
     table = LineTable()
     for address, place in ((0x100, Place("a.c", 3)), (0x104, None), (0x200, Place("b/c.h", 70))):
         table.add(address, place)
+    table.calls = [Call(0x100, 8, Place("a.c", 9)), Call(0x100, 4, Place("c.c", 2))]
     found = guest_lines.read(guest_lines.write({"x": table}))["x"]
     assert (found.starts, found.places) == (table.starts, table.places)
+    assert found.calls == table.calls
+    assert found.callers(0x102) == [Place("c.c", 2), Place("a.c", 9)]
+    assert found.callers(0x104) == [Place("a.c", 9)]
+    assert found.callers(0x108) == []
     assert found.place(0x0FF) is None
     assert found.place(0x103) == Place("a.c", 3)
     assert found.place(0x180) is None
+
+
+@pytest.mark.parametrize("image", ["native", "pv"])
+def test_inlined_calls_lead_to_the_function_of_the_symbol(image: str) -> None:
+    """Following inlined calls outwards ends in the file where the symbol's function is defined."""
+    texts = {path: path.read_text("utf-8") for path in guests.SOURCES.rglob("*.[chS]")}
+    starts = functions(image)
+    table, checked = guest_lines.tables()[image], 0
+    for call in table.calls:
+        name = max((at, name) for at, name in starts if at <= call.start)[1]
+        outermost = table.callers(call.start)[-1]
+        pattern = rf"^(?!extern)(\w[\w \*]* \*?)?{name}(\(|:)"
+        files = {p for p, text in texts.items() if re.search(pattern, text, re.MULTILINE)}
+        checked += guests.SOURCES / outermost.file in files
+    assert checked > 100
+    assert checked >= 0.98 * len(table.calls)  # the compiler's ranges do not always nest
+
+
+def test_an_inlined_store_to_a_page_table_is_called_from_its_function() -> None:
+    """The store that `vm_map` makes through an inline function leads to a line of `vm_map`."""
+    import vlab
+
+    recording = vlab.record("hello", "fullvirt")
+    stores = [r for r in recording if r.reason == "pt_write" and r.symbol.startswith("vm_map+")]
+    assert stores
+    for row in stores:
+        place = guest_lines.place("native", row.pc)
+        calls = guest_lines.callers("native", row.pc)
+        assert place is not None
+        assert "pt_set" in place.text()[0][1]
+        assert "pt_set" in calls[0].text()[0][1]
+        assert calls[-1].file == "kernel/vm.c"
 
 
 def test_without_a_checkout_there_is_a_place_but_no_text(

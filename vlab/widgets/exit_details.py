@@ -108,15 +108,25 @@ def code(recording: Recording, row: Exit, before: int = 4, after: int = 4) -> li
 def source(recording: Recording, row: Exit) -> dict[str, Any] | None:
     """Return the source line of an exit's instruction and those around it, if it is known.
 
-    Programs are all linked at one address; within the measured region it is the workload's that
-    runs, outside it nobody knows which.
+    The line is that in the function that the symbol names; `inlined` leads from there to the
+    instruction's own, through functions that were inlined. Programs are all linked at one address;
+    within the measured region it is the workload's that runs, outside it nobody knows which.
     """
     image = image_of(recording, row)
     found = guest_lines.place(image, row.pc) if image else None
-    if found is None:
+    if image is None or found is None:
         return None
-    lines = [{"line": number, "text": text} for number, text in found.text(AROUND)]
-    return {"file": found.file, "line": found.line, "lines": lines}
+    *inlined, outermost = [found, *guest_lines.callers(image, row.pc)]
+    lines = [{"line": number, "text": text} for number, text in outermost.text(AROUND)]
+    return {
+        "file": outermost.file,
+        "line": outermost.line,
+        "lines": lines,
+        "inlined": [
+            {"place": str(at), "text": "".join(text.strip() for _, text in at.text())}
+            for at in reversed(inlined)
+        ],
+    }
 
 
 def image_of(recording: Recording, row: Exit) -> str | None:

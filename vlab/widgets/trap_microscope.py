@@ -105,7 +105,7 @@ class TrapMicroscope(Drawn):
             measured=timeline.measured(),
             reasons=timeline.reasons,
             says={name: _says(name) for name in timeline.reasons},
-            colours=colours(timeline.reasons),
+            looks=looks(timeline.reasons),
             totals=timeline.totals(),
             outside=timeline.outside(),
             spent=dict(result.cycles_total.by_category) if result else {},
@@ -154,9 +154,10 @@ class TrapMicroscope(Drawn):
         return lines
 
 
-def colours(reasons: list[str]) -> dict[str, str]:
-    """Return a colour for each reason, the same in every recording."""
-    return {name: REASON_STYLE[name.split("+")[0]][1] for name in reasons}
+def looks(reasons: list[str]) -> dict[str, tuple[str, str, str]]:
+    """Return label, colour and hatch of each reason, those of every figure."""
+    other = REASON_STYLE["other"]
+    return {name: REASON_STYLE.get(name.split("+")[0], other) for name in reasons}
 
 
 def _says(reason: str) -> str:

@@ -17,15 +17,18 @@ function listing(lines) {
     h("span", { class: "where" }, line.where), h("span", { class: "what" }, line.what || " "))));
 }
 
-function exitPanel(exit, source, { fills, style, ask, trapping }) {
-  const code = exit.source?.lines?.length
-    ? [h("h5", {}, `${exit.source.file}:${exit.source.line}`), listing(exit.source.lines.map((line) => ({ where: line.line, what: line.text, current: line.line === exit.source.line })))]
-    : exit.source ? [h("h5", {}, `${exit.source.file}:${exit.source.line}`)] : [h("h5", {}, "source line not known")];
+function exitPanel(exit, handler, { fills, style, ask, trapping, named }) {
+  const source = exit.source;
+  const code = source ? [
+    h("h5", {}, `${source.file}:${source.line}`),
+    source.lines.length ? listing(source.lines.map((line) => ({ where: line.line, what: line.text, current: line.line === source.line }))) : null,
+    source.inlined.map((call) => h("div", { class: "inlined" }, h("span", { class: "note" }, `↳ inlined, ${call.place}`), h("code", {}, call.text))),
+  ] : [h("h5", {}, "source line not known")];
   const assembly = listing(exit.code.map((line) => ({ where: line.address, what: line.text, current: line.current })));
   const handlers = h("div", { class: "chips" }, exit.handlers.map(({ name }, n) => [
     n ? h("span", { class: "then", "aria-hidden": "true" }, "→") : null,
-    h("button", { type: "button", class: "chip", "data-key": `handler-${n}`, "aria-expanded": String(source?.name === name), title: "Show its Python source",
-      onclick: () => ask("source", { name: source?.name === name ? "" : name }) }, name)]));
+    h("button", { type: "button", class: "chip", "data-key": `handler-${n}`, "aria-expanded": String(handler?.name === name), title: "Show its Python source",
+      onclick: () => ask("source", { name: handler?.name === name ? "" : name }) }, name)]));
   const accesses = exit.accesses.length ? h("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Memory accesses" }, h("table", { class: "accesses" },
     h("tbody", {}, exit.accesses.map((access) => h("tr", { class: access.kind },
       h("td", {}, access.kind === "read" ? "read " : h("b", {}, "wrote "), access.what), h("td", { class: "vlab-mono" }, access.address),
@@ -50,7 +53,7 @@ function exitPanel(exit, source, { fills, style, ask, trapping }) {
     h("td", {}, s("svg", { width: 13, height: 11 }, s("rect", { width: 13, height: 11, fill: fills.fill(name), stroke: "#333", "stroke-width": 0.6 })), " ", style.categories[name][0]), h("td", { class: "vlab-number" }, count(n)))),
     h("tr", { class: "sum" }, h("td", {}, "cycles in all"), h("td", { class: "vlab-number total" }, count(exit.total))))));
   return [
-    h("div", { class: "exit-title" }, h("strong", {}, `${trapping ? "Exit" : "Trap"} #${count(exit.index)}: ${exit.reason.replace(/_/g, " ")}`),
+    h("div", { class: "exit-title" }, h("strong", {}, `${trapping ? "Exit" : "Trap"} #${count(exit.index)}: ${named(exit.reason)}`),
       h("span", {}, exit.why), h("span", { class: "note" }, `at ${count(exit.cycle)} cycles, after ${count(exit.instructions)} instructions${exit.measured ? "" : ", outside the measured region"}`)),
     h("div", { class: "exit-columns" },
       h("section", { "aria-label": "The guest" }, h("h4", {}, `The guest, in its ${exit.privilege}-mode`), code, h("h5", {}, exit.symbol || exit.pc), assembly),
@@ -60,7 +63,7 @@ function exitPanel(exit, source, { fills, style, ask, trapping }) {
         exit.handlers.length ? handlers : h("p", { class: "note" }, trapping ? "in machine code, without a handler in Python" : "the hardware vectored to the guest's own handler"),
         accesses, more),
       h("section", { "aria-label": "The CPU" }, h("h4", {}, trapping ? "The virtual CPU, before and after" : "The CPU, before and after"), changes, h("h4", {}, "What it cost"), cost)),
-    source ? h("div", { class: "source" }, h("div", { class: "exit-title" }, h("strong", {}, source.owner ?? source.name), h("span", { class: "note" }, `${source.file}:${source.line}`),
-      h("button", { type: "button", "data-key": "close-source", onclick: () => ask("source", { name: "" }) }, "Close")), h("pre", { tabindex: 0 }, source.text)) : null,
+    handler ? h("div", { class: "source" }, h("div", { class: "exit-title" }, h("strong", {}, handler.owner ?? handler.name), h("span", { class: "note" }, `${handler.file}:${handler.line}`),
+      h("button", { type: "button", "data-key": "close-source", onclick: () => ask("source", { name: "" }) }, "Close")), h("pre", { tabindex: 0 }, handler.text)) : null,
   ];
 }

@@ -26,6 +26,13 @@ function short(n) {
 const times = (ratio) =>
   (ratio >= 100 ? Math.round(ratio) : ratio >= 10 ? ratio.toFixed(1) : ratio.toFixed(2)) + "×";
 
+/** Strokes of matplotlib's hatches on a square of 6, as paths. */
+const STROKES = {
+  "/": "M-1 7L7 -1M-1 1L1 -1M5 7L7 5", "\\": "M-1 -1L7 7M5 -1L7 1M-1 5L1 7", "-": "M0 3H6", "|": "M3 0V6",
+};
+STROKES.x = STROKES["/"] + STROKES["\\"];
+const DOTS = { ".": 1.1, o: 1.6 };
+
 let patterns = 0;
 
 /** Fill patterns of named styles [label, colour, hatch], as in the figures: {defs, fill(name)}. */
@@ -33,17 +40,30 @@ function hatches(styles) {
   const stem = `vlab-hatch-${patterns++}`;
   const defs = s("defs");
   for (const [name, [, colour, hatch]] of Object.entries(styles)) {
-    const pattern = s("pattern", {
-      id: `${stem}-${name}`, width: 6, height: 6, patternUnits: "userSpaceOnUse",
-    }, s("rect", { width: 6, height: 6, fill: colour }));
-    const line = (d) => s("path", { d, stroke: "#222", "stroke-opacity": 0.55, "stroke-width": 0.9 });
-    if (hatch.includes("/") || hatch.includes("x")) pattern.append(line("M-1 7L7 -1M-1 1L1 -1M5 7L7 5"));
-    if (hatch.includes("\\") || hatch.includes("x")) pattern.append(line("M-1 -1L7 7M5 -1L7 1M-1 5L1 7"));
-    if (hatch.includes(".") || hatch.includes("o"))
-      pattern.append(s("circle", { cx: 3, cy: 3, r: 1.1, fill: "#222", "fill-opacity": 0.6 }));
-    defs.append(pattern);
+    const mark = hatch[0];
+    defs.append(s("pattern", { id: `${stem}-${name}`, width: 6, height: 6, patternUnits: "userSpaceOnUse" },
+      s("rect", { width: 6, height: 6, fill: colour }),
+      STROKES[mark] ? s("path", { d: STROKES[mark], stroke: "#222", "stroke-opacity": 0.55, "stroke-width": 0.9 }) : null,
+      DOTS[mark] ? s("circle", { cx: 3, cy: 3, r: DOTS[mark], fill: "#222", "fill-opacity": 0.6 }) : null));
   }
   return { defs, fill: (name) => `url(#${stem}-${name})` };
+}
+
+/** The same for a canvas: what to set `fillStyle` to, at the size of the screen's points. */
+function brush(pen, [, colour, hatch], scale) {
+  const tile = document.createElement("canvas"), mark = hatch[0];
+  tile.width = tile.height = Math.round(6 * scale);
+  const ink = tile.getContext("2d");
+  ink.scale(scale, scale);
+  ink.fillStyle = colour;
+  ink.fillRect(0, 0, 6, 6);
+  ink.strokeStyle = ink.fillStyle = "rgba(34, 34, 34, 0.55)";
+  ink.lineWidth = 0.9;
+  if (STROKES[mark]) ink.stroke(new Path2D(STROKES[mark]));
+  if (DOTS[mark]) { ink.arc(3, 3, DOTS[mark], 0, 7); ink.fill(); }
+  const pattern = pen.createPattern(tile, "repeat");
+  pattern.setTransform(new DOMMatrix().scale(1 / scale));
+  return pattern;
 }
 
 /** A mode's marker as a path around (0, 0): the shapes of the figures. */

@@ -40,7 +40,9 @@ function build(ui) {
 
 function microscope({ root, body, ask, model }, view) {
   const data = unpack(model.get("columns"), view.exits);
-  const { reasons, colours, style } = view;
+  const { reasons, looks, style } = view;
+  const named = (reason) => looks[reason]?.[0] ?? reason.replace(/_/g, " ");
+  const swatches = hatches(looks);
   const visible = new Set(reasons.map((_, n) => n));
   const full = { from: 0, to: view.end * 1.005 };
   let span = { ...full };
@@ -58,7 +60,7 @@ function microscope({ root, body, ask, model }, view) {
   const finding = h("h3", { class: "finding" },
     `${view.workload} in ${view.mode}: ${count(view.total)} ${trapping ? "exits to the monitor" : "traps into the guest's own kernel"} ` +
     `cost ${Math.round((100 * allHandling) / view.end)} % of ${short(view.end)} modelled cycles, ` +
-    `most for ${most.reason.replace("_", " ")} (${Math.round((100 * handling(most)) / allHandling)} %)`);
+    `most for ${named(most.reason)} (${Math.round((100 * handling(most)) / allHandling)} %)`);
   const left = view.total - view.exits;
   const note = left > 0 ? h("p", { class: "note" }, `The first ${count(left)} are counted but were not kept.`) : null;
   const help = h("p", { class: "note", id: `${root.dataset.widget}-help` },
@@ -73,9 +75,9 @@ function microscope({ root, body, ask, model }, view) {
   const switches = reasons.map((name, n) => {
     const row = view.totals.find((each) => each.reason === name);
     return h("button", { type: "button", class: "reason", "aria-pressed": "true", "data-key": `reason-${name}`,
-      "data-reason": name, title: view.says[name] + ". Click to hide or show.", style: `height:${LANE}px`,
+      "data-reason": name, title: `${name}: ${view.says[name]}. Click to hide or show.`, style: `height:${LANE}px`,
       onclick: () => toggle(n), ondblclick: () => only(n) },
-      h("i", { style: `background:${colours[name]}` }), h("span", {}, name.replace(/_/g, " ")), h("b", {}, count(row.exits)));
+      s("svg", { width: 13, height: 13, "aria-hidden": true }, s("rect", { width: 13, height: 13, fill: swatches.fill(name), stroke: "#333" })), h("span", {}, named(name)), h("b", {}, count(row.exits)));
   });
   const panel = h("div", { class: "panel" }, h("p", { class: "note" }, "Choose an exit to see the instruction, the cause, what the monitor did, and what it cost."));
   const key = (name, text, act, label) => button(name, text, act, { "aria-label": label, title: label });
@@ -87,7 +89,7 @@ function microscope({ root, body, ask, model }, view) {
       view.measured[1] > view.measured[0] ? key("region", "Measured region", () => region(), "The measured region") : null,
       status),
     h("div", { class: "stage" },
-      h("div", { class: "labels", role: "group", "aria-label": "Reasons shown" }, h("div", { class: "over-label note" }, "share of time in exits"), switches,
+      h("div", { class: "labels", role: "group", "aria-label": "Reasons shown" }, s("svg", { width: 0, height: 0, "aria-hidden": true }, swatches.defs), h("div", { class: "over-label note" }, "share of time in exits"), switches,
         h("div", { class: "axis-label note" }, "modelled cycles")),
       h("div", { class: "plots" }, overview, lanes, tip)),
     help, spoken, panel, numbers());
@@ -106,7 +108,7 @@ function microscope({ root, body, ask, model }, view) {
 
   // -- drawing ----------------------------------------------------------------------------
 
-  let width = 600;
+  let width = 600, brushes = {};
   const ratio = () => window.devicePixelRatio || 1;
   const token = (name, otherwise) => getComputedStyle(root).getPropertyValue(name).trim() || otherwise;
   function paper(canvas, height) {
@@ -118,6 +120,7 @@ function microscope({ root, body, ask, model }, view) {
     pen.setTransform(scale, 0, 0, scale, 0, 0);
     pen.clearRect(0, 0, width, height);
     pen.font = "11px system-ui, sans-serif";
+    if (brushes.scale !== scale) brushes = { scale, of: reasons.map((name) => brush(pen, looks[name], scale)) };
     return pen;
   }
   const x = (time) => ((time - span.from) / (span.to - span.from)) * width;
@@ -154,7 +157,7 @@ function microscope({ root, body, ask, model }, view) {
       rows.forEach((row, n) => {
         if (!row[pixel] || !visible.has(n)) return;
         const tall = Math.min(1, row[pixel]) * height;
-        pen.fillStyle = colours[reasons[n]];
+        pen.fillStyle = brushes.of[n];
         pen.fillRect(pixel, y - tall, 1, tall);
         y -= tall;
       });
@@ -196,7 +199,7 @@ function microscope({ root, body, ask, model }, view) {
       for (let i = first; i < last; i++) {
         if (!visible.has(data.why[i])) continue;
         const at = x(data.begin[i]), wide = Math.max(2, data.cost[i] * scale), y = data.why[i] * LANE;
-        pen.fillStyle = colours[reasons[data.why[i]]];
+        pen.fillStyle = brushes.of[data.why[i]];
         pen.fillRect(at, y + 3, wide, LANE - 6);
         if (wide > 4) { pen.strokeStyle = "rgba(0, 0, 0, 0.45)"; pen.lineWidth = 0.8; pen.strokeRect(at + 0.4, y + 3.4, wide - 0.8, LANE - 6.8); }
         if (wide > 46) label(pen, view.symbols[data.where[i]], at + 4, y + LANE / 2 + 4, wide - 8);
@@ -204,7 +207,7 @@ function microscope({ root, body, ask, model }, view) {
     } else {
       shares(span.from, span.to).forEach((row, n) => {
         if (!visible.has(n)) return;
-        pen.fillStyle = colours[reasons[n]];
+        pen.fillStyle = brushes.of[n];
         for (let pixel = 0; pixel < width; pixel++) {
           if (!row[pixel]) continue;
           const tall = Math.max(2.5, Math.sqrt(Math.min(1, row[pixel])) * (LANE - 4));
@@ -359,7 +362,7 @@ function microscope({ root, body, ask, model }, view) {
     hovered = nearest(event.offsetX, Math.floor(event.offsetY / LANE), 6);
     tip.hidden = hovered < 0;
     if (hovered < 0) return;
-    tip.textContent = `#${count(hovered + view.first)} ${reasons[data.why[hovered]].replace("_", " ")} · ${view.symbols[data.where[hovered]]} · ${count(data.cost[hovered])} cycles`;
+    tip.textContent = `#${count(hovered + view.first)} ${named(reasons[data.why[hovered]])} · ${view.symbols[data.where[hovered]]} · ${count(data.cost[hovered])} cycles`;
     tip.style.left = `${Math.min(event.offsetX + 12, width - 230)}px`;
     tip.style.top = `${event.offsetY + 62}px`;
   };
@@ -372,18 +375,18 @@ function microscope({ root, body, ask, model }, view) {
   };
   lanes.onpointerleave = () => { tip.hidden = true; };
   lanes.ondblclick = (event) => zoom(0.25, timeAt(event.offsetX));
-  let brush = null;
+  let held = null;
   const brushed = (event) => (Math.max(0, Math.min(width, event.offsetX)) / width) * full.to;
-  overview.onpointerdown = (event) => { brush = brushed(event); overview.setPointerCapture(event.pointerId); };
+  overview.onpointerdown = (event) => { held = brushed(event); overview.setPointerCapture(event.pointerId); };
   overview.onpointermove = (event) => {
-    if (brush === null) return;
+    if (held === null) return;
     const now = brushed(event);
-    if (Math.abs(now - brush) > full.to / 150) move({ from: Math.min(brush, now), to: Math.max(brush, now) });
+    if (Math.abs(now - held) > full.to / 150) move({ from: Math.min(held, now), to: Math.max(held, now) });
   };
   overview.onpointerup = (event) => {
     const now = brushed(event), length = span.to - span.from;
-    if (brush !== null && Math.abs(now - brush) <= full.to / 150) move({ from: now - length / 2, to: now + length / 2 });
-    brush = null;
+    if (held !== null && Math.abs(now - held) <= full.to / 150) move({ from: now - length / 2, to: now + length / 2 });
+    held = null;
   };
 
   // -- one exit -----------------------------------------------------------------------------
@@ -396,7 +399,7 @@ function microscope({ root, body, ask, model }, view) {
     lately = text;
     if (selected < 0) { selected = now.selected.place; change(); }
     spoken.textContent = now.selected.sentence;
-    fill(panel, exitPanel(now.selected, now.source, { fills, style, ask, count, step, trapping }));
+    fill(panel, exitPanel(now.selected, now.source, { fills, style, ask, trapping, named }));
     root.dataset.detailed = now.selected.place;
   }
 
