@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from vlab.cells import CellRuns, guest_cell
     from vlab.costs import Costs, Cycles, preset, price
     from vlab.counters import COUNTERS, Counters
     from vlab.devices.device import Device
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COUNTERS",
+    "CellRuns",
     "Comparison",
     "Costs",
     "Counters",
@@ -50,6 +52,7 @@ __all__ = [
     "assemble",
     "boot",
     "compare",
+    "guest_cell",
     "hypercall",
     "instruction",
     "preset",
@@ -64,6 +67,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "vlab.cells": "CellRuns guest_cell",
+    "vlab.widgets.magic": "load_ipython_extension",
     "vlab.experiments": "Comparison Result Workload boot compare run shell workloads",
     "vlab.experiments.predictions": "reveal",
     "vlab.experiments.recording": "Recording record",
