@@ -9,7 +9,7 @@ from typing import Any
 from vlab.cells.building import KINDS, Program, build
 from vlab.costs import Costs, preset
 from vlab.errors import ModeError
-from vlab.experiments import Comparison
+from vlab.experiments import Comparison, Result
 from vlab.experiments.running import TECHNIQUES, check_machine, check_mode, parse_size
 from vlab.experiments.session import Session
 from vlab.experiments.session_looking import cause_name
@@ -18,6 +18,11 @@ from vlab.modes.setup import Setup
 
 MEMORY = "16M"
 LIMIT = 50_000_000
+HEADINGS = (
+    "mode", "instructions", "traps", "exits", "exits by reason", "cycles", "x native", "exit code",
+)  # fmt: skip
+NUMBERS = (1, 2, 3, 5, 6, 7)
+"""Columns of the table that are numbers."""
 ENDS = {
     "limit": "stopped at the limit of instructions (an endless loop?)",
     "interrupted": "interrupted",
@@ -68,13 +73,39 @@ class CellRuns(Comparison):
         return [(", ".join(modes), text) for text, modes in by_text.items()]
 
     def __str__(self) -> str:
-        parts = []
-        for modes, text in self.outputs():
-            parts.append(f"[{modes}]\n{text}" if len(self.outputs()) > 1 else text)
+        several = len(self.outputs()) > 1
+        parts = [f"[{modes}]\n{text}" if several else text for modes, text in self.outputs()]
         parts += [f"{mode}: {trap}" for mode, trap in self.traps.items()]
         return "\n".join([*(part.rstrip("\n") for part in parts if part), self.to_text()])
 
     __repr__ = __str__
+
+    def to_text(self) -> str:
+        """Return the table for a terminal."""
+        rows = [HEADINGS, *map(self._cells, self.runs)]
+        widths = [max(len(row[n]) for row in rows) for n in range(len(HEADINGS))]
+        return "\n".join(
+            "  ".join(
+                cell.rjust(width) if n in NUMBERS else cell.ljust(width)
+                for n, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in rows
+        )
+
+    def _cells(self, run: Result) -> tuple[str, ...]:
+        native, counters = self.find("cell", "native"), run.counters
+        reasons = counters.exits_by_reason.most_common()
+        ratio = run.cycles.total / native.cycles.total if native and native.cycles.total else None
+        return (
+            run.mode,
+            f"{counters.retired:,}",
+            f"{counters.traps + counters.interrupts:,}",
+            f"{counters.exits:,}",
+            ", ".join(f"{name} {n:,}" for name, n in reasons),
+            f"{run.cycles.total:,}",
+            f"{ratio:.2f}" if ratio is not None else "",
+            str(run.exit_code) if run.outcome == "finished" else run.outcome,
+        )
 
     def _repr_html_(self) -> str:
         several = len(self.outputs()) > 1
@@ -86,7 +117,18 @@ class CellRuns(Comparison):
         traps = "".join(
             f"<p>⚠ <b>{escape(mode)}</b>: {escape(trap)}</p>" for mode, trap in self.traps.items()
         )
-        return text + traps + super()._repr_html_()
+        head = "".join(f"<th scope='col'>{name}</th>" for name in HEADINGS)
+        body = "".join(
+            "<tr>"
+            + "".join(
+                f"<td style='text-align:{'right' if n in NUMBERS else 'left'}'>{escape(cell)}</td>"
+                for n, cell in enumerate(self._cells(run))
+            )
+            + "</tr>"
+            for run in self.runs
+        )
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return text + traps + table
 
 
 def guest_cell(
@@ -155,7 +197,7 @@ def guest_cell(
     results = []
     for mode, session in opened.items():
         if progress is not None:
-            session.progress = lambda n, mode=mode: progress(mode, n)  # type: ignore[misc]
+            session.progress = lambda n, mode=mode: progress(mode, n)
         stop = session.run()
         results.append(session.result())
         trap = trap_of(session, programs[mode], shift)
