@@ -107,6 +107,19 @@ def parser() -> Parser:
     figures.add_argument("--format", default="svg", metavar="FORMAT", help="svg, pdf or png")
     figures.add_argument("--origin", metavar="FILE", help="print what a figure was made from")
 
+    grade = command("grade", grade_class, "grade submissions of a lab")
+    grade.add_argument("submissions", nargs="+", metavar="SUBMISSIONS")
+    grade.add_argument("--lab", required=True, metavar="N", help="its number or name")
+    grade.add_argument("--out", required=True, metavar="FILE", help="a .csv file")
+    grade.add_argument("--jobs", type=int, metavar="N", help="how many at a time")
+    grade.add_argument("--course", default="course", metavar="DIR")
+
+    lab = command("lab", work_on_lab, "make, test, release or export labs")
+    lab.add_argument("action", choices=("new", "test", "release", "export"))
+    lab.add_argument("name", metavar="NAME")
+    lab.add_argument("--out", metavar="DIR", help="where release and export write")
+    lab.add_argument("--course", default="course", metavar="DIR")
+
     command("warmup", warm_up, "compile now what later runs need, and keep it")
     command("info", show_info, "show versions and where things are kept")
     return top
@@ -256,6 +269,24 @@ def make_figures(options: argparse.Namespace) -> int:
     for path in figures(options.names, options.all or options.dir, **look):
         print(path)
     return OK
+
+
+def grade_class(options: argparse.Namespace) -> int:
+    """``vlab grade``"""
+    from vlab.grading.commands import grade
+
+    jobs = options.jobs if options.jobs is not None else os.cpu_count() or 1
+    grade(options.submissions, options.lab, options.out, jobs, options.course)
+    return OK
+
+
+def work_on_lab(options: argparse.Namespace) -> int:
+    """``vlab lab``"""
+    from vlab.grading import commands
+
+    actions = {"new": commands.new, "test": commands.test, "release": commands.release,
+               "export": commands.export}  # fmt: skip
+    return actions[options.action](options.name, options.course, options.out)
 
 
 def warm_up(options: argparse.Namespace) -> int:

@@ -32,12 +32,16 @@ class Lab:
         The lab's name, as ``"01_csr"``.
     names
         Where the solution is; the notebook's own names unless told.
+    checks
+        The file of checks; looked for unless told.
     """
 
-    def __init__(self, slug: str, names: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, slug: str, names: dict[str, Any] | None = None, checks: str | Path | None = None
+    ) -> None:
         self.slug = slug
         self.solution = Solution(sys._getframe(1).f_globals if names is None else names)
-        self.checks = load_checks(find(slug))
+        self.checks = load_checks(checks or find(slug))
 
     def check(self, name: str = "") -> None:
         """Run the checks whose names begin so (all visible ones unless told) and print the score.

@@ -1,0 +1,127 @@
+"""The submission's process: defines what the student wrote, and answers calls of it.
+
+Started as ``python -I -S -B child.py SECONDS FILE``: requests come on standard input, answers go
+to what standard output was, and what is printed goes into the file. Whatever the submission
+does to this process, only its answers are looked at, and they are plain data (`wire.py`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import confinement
+import wire
+
+del sys.path[0]
+
+PRELOADED = (
+    "__future__", "abc", "array", "base64", "binascii", "bisect", "cmath", "collections",
+    "collections.abc", "contextlib", "copy", "dataclasses", "datetime", "decimal", "enum",
+    "encodings.idna", "encodings.latin_1", "fractions", "functools", "hashlib", "heapq", "inspect",
+    "io", "itertools", "json", "linecache", "math", "numbers", "operator", "random", "re",
+    "statistics", "string", "struct", "textwrap", "time", "traceback", "types", "typing",
+    "unicodedata", "warnings",
+)  # fmt: skip
+"""What submissions may import: after this no file is opened any more."""
+
+
+def run_cells(cells: list[str], names: dict[str, object]) -> list[str]:
+    """Run cells as a notebook does: one that fails does not keep the next from running."""
+    said = []
+    for number, cell in enumerate(cells, 1):
+        try:
+            exec(compile(cell, f"<cell {number}>", "exec"), names)
+        except BaseException as error:
+            said.append(f"cell {number}: {describe(error)}")
+    return said
+
+
+def describe(error: BaseException) -> str:
+    """Return an error as one line, with the student's line that it comes from."""
+    line = 0
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename.startswith("<cell"):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    place = f" (line {line})" if line else ""
+    try:
+        text = " ".join(str(error).split())[:300]
+    except BaseException:
+        text = "an error that cannot be printed"
+    return f"{type(error).__name__}: {text}{place}"
+
+
+class Server:
+    """Answers requests about what the submission has defined."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, object] = {"__name__": "__main__"}
+        self.objects: list[object] = []
+
+    def answer(self, request: tuple[object, ...]) -> object:
+        """Return the answer to a request: its kind, and what belongs to it."""
+        what, *rest = request
+        if what == "cells":
+            return "ran", run_cells(rest[0], self.names)  # type: ignore[arg-type]
+        if what == "get":
+            return self.describe(self.names[rest[0]]) if rest[0] in self.names else ("missing",)
+        target, arguments = rest[0], rest[1]
+        try:
+            if what == "method":
+                function = getattr(self.objects[target], rest[2])  # type: ignore[call-overload]
+            else:
+                function = self.names[target]  # type: ignore[index]
+            result = function(*arguments)  # type: ignore[operator, misc]
+            if isinstance(function, type):
+                self.objects.append(result)
+                return "object", len(self.objects) - 1
+            return "value", result
+        except BaseException as error:
+            return "raised", describe(error)
+
+    @staticmethod
+    def describe(value: object) -> tuple[object, ...]:
+        """Return what a name stands for."""
+        if isinstance(value, type):
+            return ("class",)
+        return ("function",) if callable(value) else ("value", value)
+
+
+def main() -> None:
+    """Confine this process, then serve."""
+    for name in PRELOADED:
+        with contextlib.suppress(ImportError):
+            __import__(name)
+    confinement.limit(int(sys.argv[1]))
+    answers, printed = os.dup(1), os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT)
+    for stream in (1, 2):
+        os.dup2(printed, stream)
+    server, write, requests = Server(), os.write, os.dup(0)
+    sys.stdin = None  # type: ignore[assignment]
+    read, encode, decode, failure = os.read, wire.encode, wire.decode, wire.WireError
+    free, pending = confinement.filter_calls(), b""
+    write(answers, encode(("ready", free)))
+    while True:
+        while b"\n" not in pending:
+            more = read(requests, 1 << 16)
+            if not more:
+                os._exit(0)
+            pending += more
+        line, _, pending = pending.partition(b"\n")
+        answer = server.answer(decode(line))
+        with contextlib.suppress(BaseException):
+            sys.stdout.flush()
+        try:
+            data = encode(answer)
+        except failure as error:
+            data = encode(("raised", str(error)))
+        while data:
+            data = data[write(answers, data) :]
+
+
+if __name__ == "__main__":
+    main()
