@@ -76,6 +76,32 @@ WATCH = """(root) => {
 }"""
 
 
+PRESS_BUTTON = """async ([root, selector, count]) => {
+  const took = [];
+  for (let n = 0; n < count; n++) {
+    const before = Number(root.dataset.generation);
+    const begin = performance.now();
+    root.querySelector(selector).click();
+    while (Number(root.dataset.generation) === before || root.dataset.busy === "true")
+      await new Promise(requestAnimationFrame);
+    took.push(performance.now() - begin);
+  }
+  return took;
+}"""
+
+TYPE = """async ([root, count]) => {
+  const terminal = root.querySelector(".co-terminal"), took = [];
+  const screen = root.querySelector(".co-screen");
+  for (let n = 0; n < count; n++) {
+    const before = screen.textContent, begin = performance.now();
+    terminal.dispatchEvent(new KeyboardEvent("keydown", { key: "x" }));
+    while (screen.textContent === before) await new Promise(requestAnimationFrame);
+    took.push(performance.now() - begin);
+  }
+  return took;
+}"""
+
+
 def report(what: str, times: list[float]) -> None:
     """Print the median and the worst of times in milliseconds."""
     median, worst = statistics.median(times), max(times)
@@ -146,6 +172,33 @@ def microscope(open_notebook: Any) -> None:
     longest(notebook, 2)
 
 
+def machine(open_notebook: Any) -> None:
+    """Report walking, running again, stepping and typing."""
+    presses = (
+        ("PageWalkExplorer('memwalk')", "page-walk explorer: a walk", "[data-key=walk]", 20),
+        ("PageWalkExplorer('memwalk')", "  the workload again", "[data-key=measure]", 5),
+        ("MachineView('mixed', mode='fullvirt')", "machine view: a step", "[data-key=step]", 20),
+        ("MachineView('mixed', mode='fullvirt')", "  a step back", "[data-key=back]", 5),
+    )
+    for code, what, selector, times in presses:
+        notebook = open_notebook(TICKER, f"vlab.widgets.{code}", LONGEST)
+        widget = notebook.widget(code.split("(")[0])
+        root = widget.root.element_handle()
+        if "step" in what:
+            notebook.page.evaluate(PRESS_BUTTON, [root, "[data-key=mark]", 1])
+        notebook.rerun(2)
+        report(what, notebook.page.evaluate(PRESS_BUTTON, [root, selector, times]))
+        longest(notebook, 2)
+    for mode in ("native", "fullvirt"):
+        notebook = open_notebook(TICKER, f"vlab.widgets.Console(mode={mode!r})", LONGEST)
+        widget = notebook.widget("Console")
+        notebook.rerun(2)
+        root = widget.root.element_handle()
+        report(f"console, {mode}: a key, until it is echoed",
+               notebook.page.evaluate(TYPE, [root, 30]))  # fmt: skip
+        longest(notebook, 2)
+
+
 def main() -> None:
     """Open one page a widget and report."""
     from playwright.sync_api import sync_playwright
@@ -163,7 +216,7 @@ def main() -> None:
                 page = browser.new_page(viewport={"width": 1280, "height": 1000})
                 return OpenNotebook(lab, page, directory).open(*cells).run()
 
-            for part in (sliders, race, microscope):
+            for part in (sliders, race, microscope, machine):
                 part(open_notebook)
         finally:
             lab.close()

@@ -47,6 +47,10 @@ DIRECTORIES = {
     "IPYTHONDIR": "ipython",
 }
 HARMLESS = ("favicon", "ResizeObserver loop")
+CONTROLS = """root => [...root.querySelectorAll("button, input, select, textarea, [tabindex]")]
+  .filter((e) => e.tabIndex > 0 || (e.tabIndex < 0 && !e.disabled) || !(e.ariaLabel
+    || e.getAttribute("aria-label") || e.labels?.length || e.textContent.trim()))
+  .map((e) => e.outerHTML.slice(0, 80))"""
 START_S = 90
 SETTLE_S = 60
 
@@ -146,6 +150,11 @@ class OnPage:
     @property
     def error(self) -> str:
         return str(self.root.locator(".vlab-error").inner_text())
+
+    def check_reachable(self) -> None:
+        """Fail unless every control has a name, and the keyboard comes to it in its order."""
+        faults = self.root.evaluate(CONTROLS)
+        assert not faults, f"without a name, or out of the keyboard's order: {faults}"
 
     def text(self, selector: str) -> str:
         return str(self.root.locator(selector).first.inner_text())

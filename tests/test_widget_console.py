@@ -128,6 +128,7 @@ def test_in_the_browser(notebook: OpenNotebook) -> None:
     """Keys typed into the page reach the shell, and its answers the page."""
     notebook.open("import vlab", "vlab.widgets.Console(mode='fullvirt')").run()
     page = notebook.widget("Console")
+    page.check_reachable()
     assert page.text(".co-screen").endswith("$  ")
     page.root.locator(".co-terminal").click()
     with page.change():

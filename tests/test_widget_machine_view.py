@@ -99,6 +99,23 @@ def test_the_next_exit() -> None:
         widget.close()
 
 
+def test_stop_halts_a_run() -> None:
+    """Stop ends a long run within a second, the machine can be stepped on, and goes back."""
+    widget = MachineView("compute", mode="fullvirt", n=1_000_000)
+    asked(widget, "mark")
+    steps = widget.session.steps
+    widget.ask("run")
+    assert not widget.wait(0.3)
+    widget.ask("stop")
+    assert widget.wait(1)
+    assert widget.view["where"]["stopped"] == "interrupted"
+    at = widget.session.steps
+    assert at > steps
+    assert asked(widget, "step")["where"]["steps"] == at + 1
+    assert asked(widget, "back", n=2)["where"]["steps"] == at - 1
+    widget.close()
+
+
 @pytest.mark.parametrize(
     ("do", "what", "message"),
     [
@@ -146,6 +163,7 @@ def test_in_the_browser(notebook: OpenNotebook) -> None:
     """Stepping, going back, breakpoints and memory by mouse and keyboard."""
     notebook.open("import vlab", "vlab.widgets.MachineView('syscall', mode='fullvirt', n=5)").run()
     page = notebook.widget("MachineView")
+    page.check_reachable()
     with page.change():
         page.root.get_by_role("button", name="Measured part").click()
     pc = page.text("[data-register=pc] td").lstrip("◆")

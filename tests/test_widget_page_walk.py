@@ -160,6 +160,7 @@ def test_in_the_browser(notebook: OpenNotebook) -> None:
     ).run()
     page = notebook.widget("PageWalkExplorer")
     assert len(page.texts(".pw-guest tbody tr")) == 4
+    page.check_reachable()
     assert len(page.texts(".pw-shadow tbody tr")) == 4
     notebook.screenshot("page-walk", page)
 

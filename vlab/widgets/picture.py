@@ -6,12 +6,14 @@ from functools import cache
 from html import escape
 from importlib.util import find_spec
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 SIZE = 22
 MARGIN = 24
-WIDEST = 110
+WIDEST = 120
 INK, PAPER, ACCENT = "#1a1a1a", "#ffffff", "#0072B2"
 
 
@@ -28,7 +30,8 @@ def png(title: str, lines: list[str]) -> bytes:
     """Return the lines as a picture, in a typeface of fixed width."""
     from PIL import Image, ImageDraw
 
-    rows = [title, "", *(line[:WIDEST] for line in lines)]
+    wrapped = (wrap(line, WIDEST, drop_whitespace=False) or [""] for line in lines)
+    rows = [title, "", *chain.from_iterable(wrapped)]
     font = _font()
     width = int(max(font.getlength(row) for row in rows)) + 2 * MARGIN
     height = int(1.35 * SIZE)
