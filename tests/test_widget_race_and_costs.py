@@ -68,17 +68,28 @@ def test_a_race_can_be_stopped_and_played_on() -> None:
     race.close()
 
 
-def test_preparing_a_race_can_be_stopped() -> None:
-    """A long rehearsal ends with the stop button, and the widget says so."""
-    race = ModeRace("compute", rounds=200_000) if has("compute", "rounds") else ModeRace("compute")
-    race.ask("stop")
-    assert race.wait(5)
-    race.close()
+@pytest.mark.parametrize("make", [ModeRace, CostSliders])
+def test_preparing_can_be_stopped(make: Any) -> None:
+    """A long run before the first picture ends with the stop button, and the widget says so."""
+    widget = make("compute", n=1_000_000)
+    until(lambda: widget.status["busy"], 10, "the run")
+    time.sleep(0.3)
+    widget.ask("stop")
+    assert widget.wait(2)
+    assert widget.status["error"].startswith("stopped")
+    widget.close()
 
 
-def has(workload: str, parameter: str) -> bool:
-    """Return whether a workload has a parameter."""
-    return parameter in vlab.workloads()[workload].params
+def test_a_comparison_is_shown_with_the_costs_that_it_was_made_with() -> None:
+    """Sliders begin at the preset of the comparison, so that they agree with its cycles."""
+    comparison = vlab.compare("hello", TECHNIQUES, costs="xeon-2006")
+    sliders = CostSliders(comparison)
+    assert sliders.wait(10)
+    assert sliders.costs == vlab.preset("xeon-2006")
+    assert [run.cycles for run in sliders.comparison.runs] == [
+        run.cycles for run in comparison.runs
+    ]
+    sliders.close()
 
 
 @pytest.mark.parametrize("wrong", [{"seconds": 0}, {"seconds": "fast"}, {"modes": ["simulate"]}])
@@ -190,7 +201,7 @@ def test_the_race_in_the_browser(notebook: OpenNotebook) -> None:
     """Played, paused, stepped by keyboard; the lanes end with the numbers of `vlab.run`."""
     notebook.open(
         "import vlab.widgets\nrace = vlab.widgets.ModeRace('mixed', seconds=6)\nrace",
-        "print(race.view['frame']['time'])",
+        "print(race.view.get('frame', {}).get('time'))",
     ).run()
     page, race = notebook.page, notebook.widget("ModeRace")
 

@@ -13,6 +13,7 @@ from vlab.errors import CostError
 from vlab.experiments.comparing import compare
 from vlab.experiments.comparison import Comparison
 from vlab.experiments.running import TECHNIQUES
+from vlab.presets import PRESETS
 from vlab.widgets.drawn import LOOK, Drawn
 from vlab.widgets.repricing import Repricing
 
@@ -28,7 +29,8 @@ class CostSliders(Drawn):
     modes
         Modes to run the workloads in.
     costs
-        The table to begin with: a preset's name, or a table of one's own.
+        The table to begin with: a preset's name, or a table of one's own. Without it, the preset
+        that the comparison was made with.
     **options
         As in `vlab.compare`, if workloads are run.
 
@@ -49,10 +51,10 @@ class CostSliders(Drawn):
         runs: Comparison | Iterable[str] | str = ("mixed", "compute", "syscall", "forktree"),
         modes: Iterable[str] = TECHNIQUES,
         *,
-        costs: str | Costs = "teaching",
+        costs: str | Costs | None = None,
         **options: Any,
     ) -> None:
-        self._table = preset(costs)
+        self._table = preset(costs or preset_of(runs))
         self._repricing: Repricing | None = None
         self._runs, self._modes, self._options = runs, modes, {"clock": "retired"} | options
         super().__init__(self._begin)
@@ -117,3 +119,12 @@ class CostSliders(Drawn):
                 f"   {share:3.0f} % {most.replace('_', ' ')}"
             )
         return lines
+
+
+def preset_of(runs: Comparison | Iterable[str] | str) -> str:
+    """Return the preset with which a comparison was made, or the usual one."""
+    if isinstance(runs, Comparison):
+        for run in runs.runs:
+            if run.settings.get("costs") in PRESETS:
+                return str(run.settings["costs"])
+    return "teaching"

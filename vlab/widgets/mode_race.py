@@ -148,14 +148,17 @@ class ModeRace(Drawn):
         """Return a line a lane."""
         if self.race is None:
             return ["The guests are booting."]
-        frame, predicted = self.race.frame(), self.race.predicted()
-        lines = [f"{self.workload} after {frame['time']:,} modelled cycles"]
-        for lane in frame["lanes"]:
+        race = self.race
+        if race.time == 0:
+            lines = [f"{self.workload}: what simulate predicts; press Play to see"]
+            return lines + [
+                f"{mode:9}{'░' * max(1, round(60 * cycles / race.length)):60}{cycles:15,} cycles"
+                for mode, cycles in race.predicted().items()
+            ]
+        lines = [f"{self.workload} after {race.time:,} modelled cycles"]
+        for lane in race.frame()["lanes"]:
             bar = "█" * round(30 * lane["progress"])
             left = f"{lane['exits']:9,} exits" if lane["exits"] else f"{lane['traps']:9,} traps"
             share, cycles = f"{lane['progress']:4.0%}", f"{lane['time']:14,} cycles"
-            lines.append(
-                f"{lane['mode']:9}{bar:·<30} {share}{cycles}{left}"
-                f"   (simulate: {predicted[lane['mode']]:,} cycles in all)"
-            )
+            lines.append(f"{lane['mode']:9}{bar:·<30} {share}{cycles}{left}")
         return lines

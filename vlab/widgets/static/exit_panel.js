@@ -12,8 +12,8 @@ function digits(text, other) {
   return parts.map((part) => part.differs ? h("mark", {}, part.text) : h("span", {}, part.text));
 }
 
-function listing(lines) {
-  return h("ol", { class: "listing" }, lines.map((line) => h("li", { class: line.current ? "current" : null, "aria-current": line.current ? "true" : null },
+function listing(what, lines) {
+  return h("ol", { class: "listing", tabindex: 0, "aria-label": what }, lines.map((line) => h("li", { class: line.current ? "current" : null, "aria-current": line.current ? "true" : null },
     h("span", { class: "where" }, line.where), h("span", { class: "what" }, line.what || " "))));
 }
 
@@ -21,10 +21,10 @@ function exitPanel(exit, handler, { fills, style, ask, trapping, named }) {
   const source = exit.source;
   const code = source ? [
     h("h5", {}, `${source.file}:${source.line}`),
-    source.lines.length ? listing(source.lines.map((line) => ({ where: line.line, what: line.text, current: line.line === source.line }))) : null,
+    source.lines.length ? listing("Source lines", source.lines.map((line) => ({ where: line.line, what: line.text, current: line.line === source.line }))) : null,
     source.inlined.map((call) => h("div", { class: "inlined" }, h("span", { class: "note" }, `↳ inlined, ${call.place}`), h("code", {}, call.text))),
   ] : [h("h5", {}, "source line not known")];
-  const assembly = listing(exit.code.map((line) => ({ where: line.address, what: line.text, current: line.current })));
+  const assembly = listing("Instructions", exit.code.map((line) => ({ where: line.address, what: line.text, current: line.current })));
   const handlers = h("div", { class: "chips" }, exit.handlers.map(({ name }, n) => [
     n ? h("span", { class: "then", "aria-hidden": "true" }, "→") : null,
     h("button", { type: "button", class: "chip", "data-key": `handler-${n}`, "aria-expanded": String(handler?.name === name), title: "Show its Python source",

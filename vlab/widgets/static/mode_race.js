@@ -44,7 +44,7 @@ function track({ root, body, ask, model }, first) {
     h("div", { class: "bar-row race-controls" }, play, step, again, field("Speed", speed), saysSpeed, clock),
     h("div", { class: "lanes", role: "table", "aria-label": "Lanes" },
       h("div", { class: "lane heads", role: "row" },
-        ["", "useful work done, of the guest's user instructions", "exits", "translation", "throughput", "finish"].map((text) =>
+        ["mode", "useful work done, of the guest's user instructions", "exits", "translation", "throughput", "finish"].map((text) =>
           h("div", { role: "columnheader" }, text))),
       Object.values(lanes).map((lane) => lane.row)),
     h("div", { class: "legend" },
