@@ -79,3 +79,13 @@ def test_the_lecturer_has_notes(path: Path) -> None:
     ]
     assert len(notes) == 1
     assert notes[0].metadata["slideshow"]["slide_type"] == "notes"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_each_section_is_a_slide(path: Path) -> None:
+    """Headings begin cells, and these begin slides (`jupyter nbconvert --to slides`)."""
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "markdown" and "notes" not in cell.metadata.get("tags", ()):
+            begins = bool(re.match(r"##? ", cell.source))
+            assert begins == (cell.metadata.get("slideshow", {}).get("slide_type") == "slide")
+            assert begins or not re.search(r"^#", cell.source, re.MULTILINE)
