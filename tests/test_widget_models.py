@@ -47,9 +47,10 @@ def test_racers_are_seen_at_the_same_time() -> None:
             assert racer.work <= race.finish
 
 
-def test_progress_is_useful_work() -> None:
+@pytest.mark.parametrize("workload", ["hello", "ctxswitch", "ptemod", "diskvirtio", "timer"])
+def test_progress_is_useful_work(workload: str) -> None:
     """The finish is the same number of user instructions for everybody, and all reach it."""
-    race = Race("hello")
+    race = Race(workload)
     race.advance(1 << 40)
     lanes = race.frame()["lanes"]
     assert [lane["work"] for lane in lanes] == [race.finish] * len(TECHNIQUES)

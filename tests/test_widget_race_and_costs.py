@@ -68,6 +68,22 @@ def test_a_race_can_be_stopped_and_played_on() -> None:
     race.close()
 
 
+def test_another_workload_can_be_raced() -> None:
+    """Choosing begins anew, without the parameters of the workload before but with the options."""
+    race = ModeRace("syscall", ["native", "paravirt"], n=400, seed=3)
+    assert race.wait(30)
+    race.ask("choose", workload="hello")
+    assert race.wait(30)
+    assert race.view["workload"] == "hello"
+    assert race.view["frame"]["time"] == 0
+    assert race.options == {"seed": 3}
+    race.ask("choose", workload="no such workload")
+    assert race.wait(30)
+    assert "no such workload" in race.status["error"]
+    assert race.view["workload"] == race.workload == "hello"
+    race.close()
+
+
 @pytest.mark.parametrize("make", [ModeRace, CostSliders])
 def test_preparing_can_be_stopped(make: Any) -> None:
     """A long run before the first picture ends with the stop button, and the widget says so."""
@@ -260,4 +276,7 @@ def test_the_race_in_the_browser(notebook: OpenNotebook) -> None:
     with race.change():
         race.root.get_by_role("button", name="Again").click()
     assert at() == 0
+    with race.change():
+        race.root.get_by_label("Workload").select_option("pagefault")
+    assert race.text(".finding").startswith("pagefault")
     notebook.check()

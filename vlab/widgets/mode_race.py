@@ -8,6 +8,7 @@ from typing import Any
 
 from vlab.errors import ModeError, ParameterError
 from vlab.experiments.catalogue import workload as find_workload
+from vlab.experiments.catalogue import workloads
 from vlab.experiments.comparison import Comparison
 from vlab.experiments.running import MODES
 from vlab.widgets.drawn import LOOK, Drawn
@@ -65,6 +66,7 @@ class ModeRace(Drawn):
         self._longest = race.length // STEPS + 1
         self.show(
             workload=self.workload,
+            workloads=list(workloads()),
             finish=race.finish,
             length=race.length,
             predicted=race.predicted(),
@@ -73,6 +75,14 @@ class ModeRace(Drawn):
             playing=False,
             frame=race.frame(),
         )
+
+    def on_choose(self, workload: str) -> None:
+        """Race another workload, with its usual parameters."""
+        chosen = find_workload(workload)
+        before = find_workload(self.workload)
+        self.workload = chosen.name
+        self.options = {n: v for n, v in self.options.items() if n not in before.params}
+        self.on_restart()
 
     def on_play(self) -> None:
         """Let the race go on until it is over or paused."""

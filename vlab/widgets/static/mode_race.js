@@ -41,7 +41,7 @@ function track({ root, body, ask, model }, first) {
   const curves = s("svg", { class: "curves", role: "img" });
   fill(body,
     finding, spoken,
-    h("div", { class: "bar-row race-controls" }, play, step, again, field("Speed", speed), saysSpeed, clock),
+    h("div", { class: "bar-row race-controls" }, field("Workload", choice("workload", first.workloads, first.workload, (workload) => ask("choose", { workload }))), play, step, again, field("Speed", speed), saysSpeed, clock),
     h("div", { class: "lanes", role: "table", "aria-label": "Lanes" },
       h("div", { class: "lane heads", role: "row" },
         ["mode", "useful work done, of the guest's user instructions", "exits", "translation", "throughput", "finish"].map((text) =>
