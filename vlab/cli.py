@@ -108,17 +108,17 @@ def parser() -> Parser:
     figures.add_argument("--origin", metavar="FILE", help="print what a figure was made from")
 
     grade = command("grade", grade_class, "grade submissions of a lab")
-    grade.add_argument("submissions", nargs="+", metavar="SUBMISSIONS")
+    grade.add_argument("submissions", nargs="+", metavar="SUBMISSIONS", help="files or folders")
     grade.add_argument("--lab", required=True, metavar="N", help="its number or name")
     grade.add_argument("--out", required=True, metavar="FILE", help="a .csv file")
     grade.add_argument("--jobs", type=int, metavar="N", help="how many at a time")
-    grade.add_argument("--course", default="course", metavar="DIR")
+    grade.add_argument("--course", default="course", metavar="DIR", help="where the labs are")
 
     lab = command("lab", work_on_lab, "make, test, release or export labs")
-    lab.add_argument("action", choices=("new", "test", "release", "export"))
-    lab.add_argument("name", metavar="NAME")
+    lab.add_argument("action", choices=("new", "test", "release", "export"), help="what to do")
+    lab.add_argument("name", metavar="NAME", help="of the lab")
     lab.add_argument("--out", metavar="DIR", help="where release and export write")
-    lab.add_argument("--course", default="course", metavar="DIR")
+    lab.add_argument("--course", default="course", metavar="DIR", help="where the labs are")
 
     command("warmup", warm_up, "compile now what later runs need, and keep it")
     command("info", show_info, "show versions and where things are kept")
