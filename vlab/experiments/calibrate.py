@@ -15,72 +15,69 @@ from typing import Any
 import numpy as np
 
 from vlab.clock import FREQUENCY
+from vlab.costs import preset, price
 from vlab.devices.disk import DiskTiming
 from vlab.experiments import TECHNIQUES, run
+from vlab.experiments.calibrate_sessions import QUIET, phases, touched_by_fault
 from vlab.experiments.catalogue import workload
 from vlab.modes import IMAGES
-from vlab.simulation.behaviours import BEHAVIOURS
-from vlab.simulation.model import RECORD, Vector, flatten
+from vlab.simulation.behaviours import BEHAVIOURS, FEW
+from vlab.simulation.model import RECORD, Vector, add, difference, flatten, scaled, to_counters
 from vlab.simulation.tlb import Tlb
-
-QUIET = {"hz": 1}
-"""Guest options under which no tick falls into a measured region."""
 
 TICKING = {"hz": 5000}
 
+ROUNDS = 8
+"""Rounds of ``timer`` over which its late ticks are averaged."""
+
+DISK_RUNS = tuple(
+    {"n": n, "chunk": chunk, "write": write}
+    for write in (0, 1)
+    for n, chunk in ((1, 1), (8, 1), (32, 1), (32, 4), (32, 8))
+)
+
 RUNS: dict[str, tuple[dict[str, int], ...]] = {
     "hello": ({},),
-    "compute": ({"n": 50}, {"n": 128}, {"n": 200}, {"n": 512}),
-    "syscall": ({"n": 50}, {"n": 400}, {"n": 1000}),
-    "ctxswitch": ({"n": 20}, {"n": 60}, {"n": 150}),
-    "pagefault": ({"pages": 20}, {"pages": 150}, {"pages": 510}, {"pages": 700}, {"pages": 1300}),
+    "compute": tuple({"n": n} for n in (1, 2, 3, 10, 40, 90, 128, 190, 256, 512)),
+    "syscall": ({"n": 1}, {"n": 50}, {"n": 400}, {"n": 1000}),
+    "ctxswitch": ({"n": 1}, {"n": 2}, {"n": 20}, {"n": 60}, {"n": 150}),
+    "pagefault": tuple(
+        {"pages": pages} for pages in (1, 2, 3, 4, 5, 6, 20, 150, 510, 515, 700, 1300)
+    ),
     "ptemod": tuple(
         {"rounds": rounds, "pages": pages, "populate": populate}
         for populate in (0, 1)
         for rounds, pages in (
-            (3, 1),
-            (6, 1),
-            (3, 2),
-            (6, 2),
-            (3, 3),
-            (6, 3),
-            (3, 8),
-            (6, 8),
-            (4, 14),
-            (4, 20),
-            (4, 70),
-            (3, 300),
-            (3, 600),
+            *((rounds, pages) for pages in range(1, FEW) for rounds in (1, 2, 5)),
+            *((rounds, pages) for pages in (5, 14, 20, 70) for rounds in (1, 4)),
+            *((rounds, pages) for pages in (300, 600) for rounds in (1, 3)),
         )
     ),
     "memwalk": (
+        {"pages": 1, "rounds": 1, "stride": 4096},
+        {"pages": 1, "rounds": 9, "stride": 4096},
         {"pages": 16, "rounds": 20},
         {"pages": 16, "rounds": 60},
         {"pages": 200, "rounds": 50, "stride": 4096},
         {"pages": 300, "rounds": 20},
         {"pages": 40, "rounds": 3, "stride": 256},
         {"pages": 400, "rounds": 10, "stride": 512},
+        {"pages": 50, "rounds": 4, "stride": 512, "random": 1},
+        {"pages": 100, "rounds": 4, "stride": 1024, "random": 1},
+        {"pages": 200, "rounds": 4, "stride": 1024, "random": 1},
     ),
-    "forktree": (
-        {"depth": 1, "fanout": 2},
-        {"depth": 2, "fanout": 2},
-        {"depth": 2, "fanout": 4},
-        {"depth": 3, "fanout": 3},
+    "forktree": tuple(
+        {"depth": depth, "fanout": fanout}
+        for depth, fanout in ((1, 1), (2, 1), (4, 1), (1, 2), (2, 2), (1, 5), (2, 4), (3, 3))
     ),
-    "diskpio": tuple(
-        {"n": n, "chunk": chunk, "write": write}
-        for write in (0, 1)
-        for n, chunk in ((8, 1), (32, 1), (32, 4), (32, 8))
-    ),
-    "diskvirtio": tuple(
-        {"n": n, "chunk": chunk, "write": write}
-        for write in (0, 1)
-        for n, chunk in ((8, 1), (32, 1), (32, 4), (32, 8))
-    ),
+    "diskpio": DISK_RUNS,
+    "diskvirtio": DISK_RUNS,
     "console": tuple({"n": n, "width": width} for n in (5, 30) for width in (20, 100, 160)),
-    "timer": tuple({"n": n, "work": work, "hz": 50} for n, work in ((4, 10), (12, 10), (12, 200)))
-    + tuple({"n": 20, "work": work, "hz": 10000} for work in (6000, 12000)),
-    "mixed": tuple({"n": n} for n in (4, 5, 6, 7, 20, 40)),
+    "timer": tuple(
+        {"n": n, "work": work, "hz": 50}
+        for n, work in ((1, 0), (2, 10), (12, 10), (12, 200), (3, 2000))
+    ),
+    "mixed": tuple({"n": n} for n in (1, 2, 3, 4, 5, 6, 7, 8, 20, 40)),
 }
 
 
@@ -100,7 +97,7 @@ def measured(name: str, mode: str, params: dict[str, Any], options: dict[str, in
     return result
 
 
-def fit(name: str, mode: str) -> dict[str, Any]:
+def fit(name: str, mode: str, faulting: list[list[int]]) -> dict[str, Any]:
     """Fit a workload: what each operation does in the measured region, and before it begins.
 
     Returns
@@ -113,11 +110,9 @@ def fit(name: str, mode: str) -> dict[str, Any]:
     for params in RUNS[name]:
         bound = {"batch": 32, **workload(name).bind(params)}
         counts: dict[str, float] = {}
-        for operation in BEHAVIOURS[name](bound, Tlb()):
+        for operation in BEHAVIOURS[name](bound, Tlb(faulting=faulting)):
             counts[operation.name] = counts.get(operation.name, 0) + operation.count
         result = measured(name, mode, params, QUIET)
-        if name == "timer":  # rounds longer than a tick see more than one
-            counts["late_tick"] = result.counters.interrupts_by_source["timer"] - bound["n"]
         rows.append(counts)
         observed.append(flatten(result.counters))
         before.append(flatten(result.machine.machine.region.begin))
@@ -132,13 +127,17 @@ def fit(name: str, mode: str) -> dict[str, Any]:
 
 
 def solve(rows: list[dict[str, float]], observed: list[Vector]) -> tuple[dict[str, Vector], Vector]:
-    """Return the vectors of the operations that fit best, and the residuals."""
+    """Return the vectors of the operations that fit best, and the residuals.
+
+    Each run counts by its own size: a short one is to be as right as a long one, relatively.
+    """
     operations = sorted({op for row in rows for op in row})
     counters = sorted({key for row in observed for key in row})
     a = np.array([[row.get(op, 0) for op in operations] for row in rows], float)
     b = np.array([[row.get(key, 0) for key in counters] for row in observed], float)
-    scale = np.abs(a).max(axis=0)
-    solution = np.linalg.lstsq(a / scale, b, rcond=None)[0] / scale[:, None]
+    weight = 1 / np.maximum(1, b.sum(axis=1, keepdims=True))
+    scale = np.abs(a * weight).max(axis=0)
+    solution = np.linalg.lstsq(a * weight / scale, b * weight, rcond=None)[0] / scale[:, None]
     residual = np.abs(a @ solution - b).max(axis=0)
     vectors = {
         op: nonzero(dict(zip(counters, row, strict=True)))
@@ -178,6 +177,43 @@ def tick(mode: str) -> dict[str, Vector]:
     return {"tick": nonzero(each), "first_tick": nonzero(first)}
 
 
+def late(mode: str, sleeping: dict[str, Vector], moments: dict[str, Vector]) -> dict[str, Vector]:
+    """Return what ticks do that do not fall into the sleep of ``timer``.
+
+    Returns
+    -------
+    dict
+        ``late``: into the work; ``kernel_late``: into the call of the kernel, for which the work
+        is made as long as brings the program there just when the next tick is due.
+    """
+    costs = preset()
+
+    def cycles(vector: Vector) -> float:
+        return price(to_counters(vector), costs, mode).total
+
+    def ticks(work: int) -> Vector:
+        params = {"work": work, "hz": 1000}
+        few, many = (
+            flatten(measured("timer", mode, {"n": n, **params}, QUIET).counters)
+            for n in (4, 4 + ROUNDS)
+        )
+        extra = difference(many, few)
+        add(extra, sleeping["sleep"], -ROUNDS)
+        add(extra, sleeping["work"], -ROUNDS * work)
+        extra.pop("idle_cycles", None)
+        count = extra.pop("interrupts_by_source.timer", 0.0)
+        if count < 1:
+            raise RuntimeError(f"timer work={work} under {mode}: no late tick")
+        return {"interrupts_by_source.timer": 1.0} | scaled(extra, 1 / count)
+
+    step, interval = cycles(scaled(sleeping["work"], 1000)) / 1000, FREQUENCY / 1000
+    ahead = cycles(moments["wake"]) + cycles(moments["call"]) / 2
+    return {
+        "late": nonzero(ticks(round(1.5 * interval / step))),
+        "kernel_late": nonzero(ticks(round((interval - ahead) / step))),
+    }
+
+
 def nonzero(vector: Vector) -> Vector:
     """Return a vector without its zeros."""
     return {name: float(f"{value:.9g}") for name, value in vector.items() if abs(value) > 1e-9}
@@ -203,10 +239,15 @@ def calibrate() -> dict[str, Any]:
     """Run and solve everything."""
     record: dict[str, Any] = {"images": fingerprint(), "techniques": {}}
     for mode in TECHNIQUES:
+        faulting = touched_by_fault(mode)
+        workloads = {name: fit(name, mode, faulting) for name in BEHAVIOURS}
+        moments = phases(mode)
         record["techniques"][mode] = {
             **boot(mode),
             **tick(mode),
-            "workloads": {name: fit(name, mode) for name in BEHAVIOURS},
+            "phases": moments | late(mode, workloads["timer"]["operations"], moments),
+            "faulting": faulting,
+            "workloads": workloads,
         }
     return record
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import math
 
-from vlab.clock import FREQUENCY
+from vlab.clock import CYCLES_PER_TICK, TIMEBASE
 from vlab.costs import price
 from vlab.devices.disk import DiskTiming
 from vlab.errors import WorkloadError
 from vlab.hardware import HardwareOptions
 from vlab.modes.setup import Ended, Setup
 from vlab.simulation.behaviours import BEHAVIOURS
-from vlab.simulation.model import Vector, add, charge, constants, to_counters
+from vlab.simulation.model import Vector, add, charge, constants, scaled, to_counters
+from vlab.simulation.timeline import Phases, Timeline
 from vlab.simulation.tlb import Tlb
 
 HZ = 100
@@ -48,7 +49,7 @@ class Simulation:
         self.behaviour, self.name = BEHAVIOURS[name], name
         self.record = constants()["techniques"][technique]
         self.constants = self.record["workloads"][name]
-        self.tlb = Tlb(hardware.tlb_entries, hardware.tlb_ways)
+        self.tlb = Tlb(hardware.tlb_entries, hardware.tlb_ways, self.record["faulting"])
         self.hz = int(setup.options.get("hz", HZ))
 
     def time(self, vector: Vector) -> float:
@@ -70,7 +71,7 @@ class Simulation:
 
     def tick(self, total: Vector, before: Vector) -> None:
         """Add the ticks that fall into the region, from where it begins to where it ends."""
-        interval = FREQUENCY / self.hz
+        interval = interval_of(self.hz)
         begin = self.time(before) - self.record["timer_start"]
         begin += begin // interval * (one := self.time(self.record["tick"]))
         length = self.time(total)
@@ -82,20 +83,20 @@ class Simulation:
                 break
             ticks = again
         add(total, self.record["tick"], ticks)
-        if ticks:
+        if ticks and begin < interval:  # no tick was before
             add(total, self.record["first_tick"], 1)
 
     def sleep_between_ticks(self, total: Vector) -> None:
-        """Each round works, then sleeps until the next tick; a long one sees more of them."""
-        interval, rounds = FREQUENCY / self.params["hz"], self.params["n"]
-        late = self.constants["operations"].get("late_tick", {})
-        busy, one = self.time(total) / rounds, self.time(late)
-        ticks = 1
-        while busy + (ticks - 1) * one > ticks * interval and one < interval:
-            ticks += 1
-        add(total, late, (ticks - 1) * rounds)
-        idle = ticks * interval - busy - (ticks - 1) * one
-        total["idle_cycles"] = max(0.0, idle) * rounds
+        """Add the ticks that are late, and the sleep until those that are not."""
+        operations, moments = self.constants["operations"], self.record["phases"]
+        times = {name: self.time(vector) for name, vector in moments.items()}
+        sleep = self.time(operations["sleep"]) - times["wake"] - times["call"]
+        line = Timeline(interval_of(self.params["hz"]), Phases(sleep=sleep, **times))
+        work = self.params["work"]
+        line.rounds(self.params["n"], self.time(scaled(operations["work"], work)))
+        add(total, moments["late"], line.late)
+        add(total, moments["kernel_late"], line.kernel_late)
+        total["idle_cycles"] = line.idle
 
     def ended(self) -> Ended:
         """Return the prediction, in the form of a run's results."""
@@ -116,6 +117,11 @@ class Simulation:
             image_sha256=None,
             machine=self,
         )
+
+
+def interval_of(hz: int) -> int:
+    """Return the cycles from tick to tick (``guests/kernel/timer.c``)."""
+    return TIMEBASE // (hz if 0 < hz <= TIMEBASE else HZ) * CYCLES_PER_TICK
 
 
 def program_of(bootargs: str) -> tuple[str, dict[str, int]]:

@@ -7,7 +7,10 @@ program (``guests/user``) and no technique.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from math import lgamma, log, pi
 from typing import NamedTuple
 
 from vlab.simulation.tlb import Tlb, chain_misses
@@ -17,11 +20,15 @@ ENTRIES_PER_TABLE = 512
 FLUSH_BY_PAGE = 16
 """Pages up to which the guest's kernel flushes the TLB page by page (``guests/kernel/vm.c``)."""
 
-FLOOD = 4
-"""Pages from which on a round floods a page table with writes (`vlab.vmm.shadow.FLOOD`)."""
+FEW = 5
+"""Pages from which on a table is written to as often as it takes for shadow paging to let go of
+it (`vlab.vmm.shadow.FLOOD`); up to there each number of pages is an operation of its own."""
 
 PRIMES_LIMIT = 256
-SERVICES = 4
+SERVICES = ("read_file", "use_memory", "compute", "write_file")
+SCRATCH_SECTORS = 128
+"""Sectors after which the disk programs begin again (``guests/user/diskwork.c``)."""
+
 CONSOLE_PIECE = 128
 """Bytes that the kernel takes from a writing program at once (``guests/kernel/console.c``)."""
 
@@ -30,7 +37,7 @@ class Operation(NamedTuple):
     """``count`` times the operation called ``name``; ``sectors`` of a disk's request."""
 
     name: str
-    count: int
+    count: float
     sectors: int = 0
 
 
@@ -43,13 +50,40 @@ def hello(params: Params, tlb: Tlb) -> Iterator[Operation]:
     yield Operation("line", 1)
 
 
+@cache
+def sieve(limit: int) -> tuple[int, int]:
+    """Return how many primes are below a limit, and how many multiples the sieve strikes out."""
+    composite, primes, struck = set[int](), 0, 0
+    for i in range(2, limit):
+        if i not in composite:
+            multiples = range(i * i, limit, i)
+            primes, struck = primes + 1, struck + len(multiples)
+            composite.update(multiples)
+    return primes, struck
+
+
+def divisions(n: int) -> float:
+    """Return the expected divisions of Euclid's algorithm over all rounds, less one in each.
+
+    Round i divides a checksum by i * i + 1: 12 ln 2 / pi^2 * ln(i * i + 1) divisions on average
+    (Knuth, The Art of Computer Programming, 4.5.3); the sum of ln(i * i) is 2 ln (n - 1)!.
+    """
+    early = min(n, PRIMES_LIMIT)
+    total = sum(log(i * i + 1) for i in range(early)) + 2 * (lgamma(n) - lgamma(early))
+    return 12 * log(2) / pi**2 * total
+
+
 def compute(params: Params, tlb: Tlb) -> Iterator[Operation]:
     """Rounds whose sieve grows from half of its limit to the limit, and begins anew."""
     n, half = params["n"], PRIMES_LIMIT // 2
     whole, rest = divmod(n, half)
+    times = [whole + (i < rest) for i in range(half)]
     yield Operation("start", 1)
     yield Operation("round", n)
-    yield Operation("cell", n * half + whole * half * (half - 1) // 2 + rest * (rest - 1) // 2)
+    yield Operation("cell", sum(k * (half + i) for i, k in enumerate(times)))
+    yield Operation("prime", sum(k * sieve(half + i)[0] for i, k in enumerate(times)))
+    yield Operation("multiple", sum(k * sieve(half + i)[1] for i, k in enumerate(times)))
+    yield Operation("division", divisions(n))
 
 
 def syscall(params: Params, tlb: Tlb) -> Iterator[Operation]:
@@ -66,25 +100,34 @@ def ctxswitch(params: Params, tlb: Tlb) -> Iterator[Operation]:
 
 def pagefault(params: Params, tlb: Tlb) -> Iterator[Operation]:
     """First touches; each 512 pages need one more page table."""
+    pages = params["pages"]
+    if pages < FEW:
+        yield Operation(f"few_{pages}", 1)
+        return
     yield Operation("start", 1)
-    yield Operation("first_touch", params["pages"])
-    yield Operation("table", -(-params["pages"] // ENTRIES_PER_TABLE))
+    yield Operation("first_touch", pages)
+    yield Operation("table", (pages - 1) // ENTRIES_PER_TABLE)
 
 
 def ptemod(params: Params, tlb: Tlb) -> Iterator[Operation]:
-    """Rounds of mapping, writing, protecting, unprotecting and unmapping pages."""
+    """Rounds of mapping, writing, protecting, unprotecting and unmapping pages.
+
+    The first round finds no page table there, and the others find that of the one before.
+    """
     rounds, pages, batch = params["rounds"], params["pages"], params["batch"]
     kind = "populated" if params["populate"] else "demand"
     yield Operation("start", 1)
-    yield Operation(f"{kind}_round", rounds)
-    yield Operation(f"{kind}_page", rounds * pages)
-    yield Operation(f"{kind}_table", rounds * ((pages - 1) // ENTRIES_PER_TABLE))
-    if pages <= FLUSH_BY_PAGE:
-        yield Operation(f"{kind}_page_flushed", rounds * pages)
-    else:
-        yield Operation(f"{kind}_all_flushed", rounds)
-    if pages < FLOOD:
-        yield Operation(f"{kind}_of_{pages}", rounds)
+    for which, times in (("first", 1), ("later", rounds - 1)):
+        if pages < FEW:
+            yield Operation(f"{kind}_{which}_of_{pages}", times)
+            continue
+        yield Operation(f"{kind}_{which}", times)
+        yield Operation(f"{kind}_{which}_page", times * pages)
+        yield Operation(f"{kind}_{which}_table", times * ((pages - 1) // ENTRIES_PER_TABLE))
+        if pages <= FLUSH_BY_PAGE:
+            yield Operation(f"{kind}_page_flushed", times * pages)
+        else:
+            yield Operation(f"{kind}_all_flushed", times)
     if params["populate"]:
         full = 3 * (pages // batch) + (pages - 1) // batch
         yield Operation("full_batch", rounds * full)
@@ -93,30 +136,42 @@ def ptemod(params: Params, tlb: Tlb) -> Iterator[Operation]:
 def memwalk(params: Params, tlb: Tlb) -> Iterator[Operation]:
     """A chain of pointers; how often the TLB misses is the TLB model's to say."""
     slots = params["pages"] * PAGE // max(8, params["stride"] & ~7)
+    misses = chain_misses(tlb, slots, params)
     yield Operation("prepare_page", params["pages"])
     yield Operation("prepare_slot", slots)
+    yield Operation("prepare_random_slot", slots if params["random"] else 0)
+    yield Operation("prepare_miss", misses.prepared)
     yield Operation("start", 1)
+    yield Operation("round", params["rounds"])
     yield Operation("step", slots * params["rounds"])
-    yield Operation("miss", chain_misses(tlb, slots, params))
+    yield Operation("miss", misses.followed)
 
 
 def forktree(params: Params, tlb: Tlb) -> Iterator[Operation]:
-    """A tree of processes: a leaf forks no more, an inner one collects its children."""
+    """A tree of processes: a leaf forks no more, an inner one collects its children.
+
+    The first process of each level finds its tables in another state than those after it.
+    """
     depth, fanout = params["depth"], params["fanout"]
     inner = sum(fanout**level for level in range(depth))
     yield Operation("start", 1)
     yield Operation("child", inner * fanout)
     yield Operation("inner_child", inner - 1)
+    yield Operation("level", depth)
 
 
 def _disk(disk: str) -> Behaviour:
     def behave(params: Params, tlb: Tlb) -> Iterator[Operation]:
         n, chunk = params["n"], params["chunk"]
         verb = "write" if params["write"] else "read"
-        whole, rest = divmod(n, chunk)
+        passes, last = divmod(n, SCRATCH_SECTORS)
+        requests = Counter[int]()
+        for sectors, times in ((SCRATCH_SECTORS, passes), (last, 1)):
+            requests[chunk] += times * (sectors // chunk)
+            requests[sectors % chunk] += times
         yield Operation("start", 1)
-        yield Operation(f"{disk}_{verb}", whole, chunk)
-        yield Operation(f"{disk}_{verb}", int(rest > 0), rest)
+        for sectors in sorted(requests.keys() - {0}):
+            yield Operation(f"{disk}_{verb}", requests[sectors], sectors)
         yield Operation(f"{disk}_{verb}_sector", n)
 
     behave.__doc__ = f"Requests of the {disk} disk."
@@ -139,11 +194,13 @@ def timer(params: Params, tlb: Tlb) -> Iterator[Operation]:
 
 
 def mixed(params: Params, tlb: Tlb) -> Iterator[Operation]:
-    """Requests for four services in turn."""
+    """Requests for four services in turn; what a service needs is read or mapped at its first."""
     n = params["n"]
     yield Operation("start", 1)
-    for service, name in enumerate(("read_file", "use_memory", "compute", "write_file")):
-        yield Operation(name, (n + SERVICES - 1 - service) // SERVICES)
+    for service, name in enumerate(SERVICES):
+        times = (n + len(SERVICES) - 1 - service) // len(SERVICES)
+        yield Operation(f"first_{name}", min(times, 1))
+        yield Operation(name, times)
 
 
 BEHAVIOURS: dict[str, Behaviour] = {

@@ -64,6 +64,18 @@ def add(vector: Vector, other: Vector, times: float) -> None:
         vector[name] = vector.get(name, 0.0) + value * times
 
 
+def difference(vector: Vector, other: Vector) -> Vector:
+    """Return one vector less another, without zeros."""
+    keys = {**vector, **other}
+    less = {key: vector.get(key, 0.0) - other.get(key, 0.0) for key in keys}
+    return {key: value for key, value in less.items() if value}
+
+
+def scaled(vector: Vector, times: float) -> Vector:
+    """Return a multiple of a vector."""
+    return {key: value * times for key, value in vector.items()}
+
+
 def charge(
     operations: Iterable[Operation], vectors: dict[str, Vector], timing: DiskTiming | None
 ) -> Vector:
