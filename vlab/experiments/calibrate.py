@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from vlab.experiments import TECHNIQUES, run
 from vlab.experiments.calibrate_sessions import QUIET, phases, touched_by_fault
 from vlab.experiments.catalogue import workload
 from vlab.modes import IMAGES
-from vlab.simulation.behaviours import BEHAVIOURS, FEW
+from vlab.simulation.behaviours import BEHAVIOURS, FEW, Operation, preparations
 from vlab.simulation.model import RECORD, Vector, add, difference, flatten, scaled, to_counters
 from vlab.simulation.tlb import Tlb
 
@@ -54,7 +55,7 @@ RUNS: dict[str, tuple[dict[str, int], ...]] = {
         )
     ),
     "memwalk": (
-        {"pages": 1, "rounds": 1, "stride": 4096},
+        *({"pages": pages, "rounds": 1, "stride": 4096} for pages in (1, 2, 3, 4, 700)),
         {"pages": 1, "rounds": 9, "stride": 4096},
         {"pages": 16, "rounds": 20},
         {"pages": 16, "rounds": 60},
@@ -106,24 +107,28 @@ def fit(name: str, mode: str, faulting: list[list[int]]) -> dict[str, Any]:
         ``operations`` and ``before``: a vector by operation; ``residuals``: the worst misfit of
         each counter of the region that is not fitted to half a count.
     """
-    rows, observed, before = [], [], []
+    rows, observed, before_rows, before = [], [], [], []
     for params in RUNS[name]:
         bound = {"batch": 32, **workload(name).bind(params)}
-        counts: dict[str, float] = {}
-        for operation in BEHAVIOURS[name](bound, Tlb(faulting=faulting)):
-            counts[operation.name] = counts.get(operation.name, 0) + operation.count
+        operations = list(BEHAVIOURS[name](bound, Tlb(faulting=faulting)))
         result = measured(name, mode, params, QUIET)
-        rows.append(counts)
+        rows.append(counts(op for op in operations if not op.name.startswith("prepare_")))
         observed.append(flatten(result.counters))
+        before_rows.append(counts(preparations(operations)))
         before.append(flatten(result.machine.machine.region.begin))
-    measured_part = [
-        {op: n for op, n in row.items() if not op.startswith("prepare_")} for row in rows
-    ]
-    region, residuals = solve(measured_part, observed)
+    region, residuals = solve(rows, observed)
     overlap(region)
     for vector in region.values():
         vector.pop("idle_cycles", None)  # the clock's to say
-    return {"operations": region, "before": solve(rows, before)[0], "residuals": residuals}
+    return {"operations": region, "before": solve(before_rows, before)[0], "residuals": residuals}
+
+
+def counts(operations: Iterable[Operation]) -> dict[str, float]:
+    """Return how often each operation is done."""
+    times: dict[str, float] = {}
+    for operation in operations:
+        times[operation.name] = times.get(operation.name, 0) + operation.count
+    return times
 
 
 def solve(rows: list[dict[str, float]], observed: list[Vector]) -> tuple[dict[str, Vector], Vector]:
@@ -200,7 +205,8 @@ def late(mode: str, sleeping: dict[str, Vector], moments: dict[str, Vector]) -> 
         extra = difference(many, few)
         add(extra, sleeping["sleep"], -ROUNDS)
         add(extra, sleeping["work"], -ROUNDS * work)
-        extra.pop("idle_cycles", None)
+        for name in ("idle_cycles", "retired_user"):  # the clock's to say; none of the program's
+            extra.pop(name, None)
         count = extra.pop("interrupts_by_source.timer", 0.0)
         if count < 1:
             raise RuntimeError(f"timer work={work} under {mode}: no late tick")

@@ -41,7 +41,8 @@ def phases(mode: str) -> dict[str, Vector]:
         ``begun``: from setting the timer to the measured region; ``setting``: from the tick to
         setting the next; ``after_setting``: from there to
         the program, if the tick is late; ``wake``: from the tick to the program; ``call``: from there, if there
-        is no work, to where interrupts are off.
+        is no work, to where the kernel has interrupts on again; ``looking``: from there to where
+        it has them off, to look at the time.
     """
     live = session("timer", mode=mode, set=QUIET, n=9, hz=1000, work=0)
     live.until(mark=1)
@@ -59,10 +60,14 @@ def phases(mode: str) -> dict[str, Vector]:
             live.step()
         moments.append(counted(live))
         live.until(syscall=True)
+        while interrupts_off(live):
+            live.step()
+        moments.append(counted(live))
+        live.until(symbol="sys_sleep")
         while not interrupts_off(live):
             live.step()
         moments.append(counted(live))
-    tick, setting, call, off = moments
+    tick, setting, program, on, off = moments
     live = session("timer", mode=mode, set=QUIET, n=9, hz=1000, work=1_000_000)
     live.until(mark=1)
     for _ in range(6):
@@ -73,8 +78,9 @@ def phases(mode: str) -> dict[str, Vector]:
     return seen | {
         "after_setting": difference(counted(live), late),
         "setting": difference(setting, tick),
-        "wake": difference(call, tick),
-        "call": difference(off, call),
+        "wake": difference(program, tick),
+        "call": difference(on, program),
+        "looking": difference(off, on),
     }
 
 
@@ -86,8 +92,8 @@ def touched_by_fault(mode: str) -> list[list[int]]:
     Returns
     -------
     list
-        Page number, level, and by how much the number grows from fault to fault; in order,
-        repetitions left out. The page that is touched is not among them.
+        Page number at the first fault, level, and by how much the number grows from fault to
+        fault; in order, repetitions left out. The page that is touched is not among them.
     """
     one = {**QUIET, "tlb_entries": 1, "tlb_ways": 1}
     live = session("memwalk", mode=mode, set=one, pages=2 * FAULT, stride=PAGE, rounds=1)
@@ -98,7 +104,10 @@ def touched_by_fault(mode: str) -> list[list[int]]:
     first, second = (without_repetition(sequence) for sequence in between)
     if [level for _, level in first] != [level for _, level in second]:
         raise RuntimeError(f"two page faults under {mode} touch different pages")
-    return [[a, level, b - a] for (a, level), (b, _) in zip(first, second, strict=True)]
+    return [
+        [a - (FAULT + 2) * (b - a), level, b - a]
+        for (a, level), (b, _) in zip(first, second, strict=True)
+    ]
 
 
 def fault_address(live: Session) -> int:
@@ -137,9 +146,13 @@ def touches(live: Session, until: int) -> list[Touch]:
 
 
 def without_repetition(sequence: list[Touch]) -> list[Touch]:
-    """Return a sequence without what repeats the two before: the TLB holds those."""
+    """Return a sequence in which no two touches alternate more than twice.
+
+    Twice, as the second of them may evict the first, which then returns as the newest.
+    """
     result: list[Touch] = []
     for touch in sequence:
-        if touch not in result[-2:]:
+        alternating = len(result) >= 4 and result[-4:-2] == result[-2:]
+        if touch not in (result[-2:] if alternating else result[-1:]):
             result.append(touch)
     return result

@@ -11,8 +11,9 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from vlab.experiments.calibrate import RUNS
 from vlab.experiments.catalogue import workload, workloads
-from vlab.experiments.running import TECHNIQUES, run
+from vlab.experiments.running import run
 
 MAX_EXITS, MAX_SYSCALLS, MAX_CYCLES = 0.02, 0.02, 0.10
 """Relative errors that a prediction may have."""
@@ -34,12 +35,15 @@ AMOUNT: dict[str, Callable[[Params], float]] = {
 }
 """How much of a workload these parameters are; up to 1 is executed in a moment."""
 
+CALIBRATED = {name: [workload(name).bind(params) for params in runs] for name, runs in RUNS.items()}
+
+
 OPTIONS: dict[str, tuple[Any, ...]] = {
     "tlb_entries": (16, 32, 128, 256),
     "tlb_ways": (1, 2, 8),
     "asid_bits": (0, 2),
-    "hz": (20, 1000, 3000),
-    "batch": (1, 8),
+    "hz": (20, 1000),
+    "batch": (1, 8, 64),
     "clock": ("retired",),
     "costs": ("xeon-2006",),
 }
@@ -91,8 +95,14 @@ def compare(case: Case, technique: str) -> Errors:
     )
 
 
-def draw(generator: random.Random, name: str) -> dict[str, int]:
-    """Return parameters of a workload, drawn at random."""
+def draw(generator: random.Random, name: str, most: float = 1) -> dict[str, int]:
+    """Return parameters of a workload, drawn at random from those it was not calibrated on.
+
+    Parameters
+    ----------
+    most
+        Upper limit of `AMOUNT`.
+    """
     while True:
         params = {}
         for key, parameter in workload(name).params.items():
@@ -100,22 +110,18 @@ def draw(generator: random.Random, name: str) -> dict[str, int]:
             params[key] = round(low * (high / low) ** generator.random())
             if parameter.min == 0 and generator.random() < (0.5 if high == 1 else 0.05):
                 params[key] = 0
-        if AMOUNT.get(name, lambda _: 0.0)(params) <= 1:
+        small = AMOUNT.get(name, lambda _: 0.0)(params) <= most
+        if small and (not params or params not in CALIBRATED[name]):
             return params
 
 
-def cases(seed: int, each: int, varied: bool = False) -> Iterator[Case]:
+def cases(seed: int, each: int, varied: bool = False, most: float = 1) -> Iterator[Case]:
     """Yield ``each`` random cases of every workload; ``varied``: with settings changed, too."""
     generator = random.Random(seed)
     for name in workloads():
-        for _ in range(each):
-            params, settings = draw(generator, name), {}
+        for _ in range(each if workload(name).params else 1):
+            params, settings = draw(generator, name, most), dict[str, Any]()
             if varied:
-                for option in generator.sample(sorted(OPTIONS), generator.randint(1, 2)):
-                    settings[option] = generator.choice(OPTIONS[option])
-                if settings.get("tlb_ways", 1) > settings.get("tlb_entries", 64):
-                    del settings["tlb_ways"]
+                option = generator.choice(sorted(OPTIONS))
+                settings[option] = generator.choice(OPTIONS[option])
             yield Case(name, params, settings)
-
-
-__all__ = ["TECHNIQUES", "Case", "Errors", "cases", "compare"]

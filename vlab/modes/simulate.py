@@ -16,7 +16,7 @@ from vlab.devices.disk import DiskTiming
 from vlab.errors import WorkloadError
 from vlab.hardware import HardwareOptions
 from vlab.modes.setup import Ended, Setup
-from vlab.simulation.behaviours import BEHAVIOURS
+from vlab.simulation.behaviours import BEHAVIOURS, preparations
 from vlab.simulation.model import Vector, add, charge, constants, scaled, to_counters
 from vlab.simulation.timeline import Phases, Timeline
 from vlab.simulation.tlb import Tlb
@@ -66,7 +66,7 @@ class Simulation:
         if self.name == "timer":
             self.sleep_between_ticks(total)
         else:
-            self.tick(total, charge(operations, self.constants["before"], None))
+            self.tick(total, charge(preparations(operations), self.constants["before"], None))
         return total
 
     def tick(self, total: Vector, before: Vector) -> None:
@@ -90,7 +90,8 @@ class Simulation:
         """Add the ticks that are late, and the sleep until those that are not."""
         operations, moments = self.constants["operations"], self.record["phases"]
         times = {name: self.time(vector) for name, vector in moments.items()}
-        sleep = self.time(operations["sleep"]) - times["wake"] - times["call"]
+        sleep = self.time(operations["sleep"])
+        sleep -= times["wake"] + times["call"] + times["looking"]
         line = Timeline(interval_of(self.params["hz"]), Phases(sleep=sleep, **times))
         work = self.params["work"]
         line.rounds(self.params["n"], self.time(scaled(operations["work"], work)))

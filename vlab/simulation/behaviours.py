@@ -8,7 +8,7 @@ program (``guests/user``) and no technique.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from math import lgamma, log, pi
 from typing import NamedTuple
@@ -39,6 +39,14 @@ class Operation(NamedTuple):
     name: str
     count: float
     sectors: int = 0
+
+
+def preparations(operations: Iterable[Operation]) -> list[Operation]:
+    """Return the operations that come before the measured region."""
+    return [
+        Operation("start", 1),
+        *(operation for operation in operations if operation.name.startswith("prepare_")),
+    ]
 
 
 Params = Mapping[str, int]
@@ -137,7 +145,13 @@ def memwalk(params: Params, tlb: Tlb) -> Iterator[Operation]:
     """A chain of pointers; how often the TLB misses is the TLB model's to say."""
     slots = params["pages"] * PAGE // max(8, params["stride"] & ~7)
     misses = chain_misses(tlb, slots, params)
-    yield Operation("prepare_page", params["pages"])
+    touched = min(params["pages"], slots)
+    if touched < FEW:
+        yield Operation(f"prepare_{touched}_pages", 1)
+    else:
+        yield Operation("prepare_pages", 1)
+        yield Operation("prepare_page", touched)
+        yield Operation("prepare_table", (touched - 1) // ENTRIES_PER_TABLE)
     yield Operation("prepare_slot", slots)
     yield Operation("prepare_random_slot", slots if params["random"] else 0)
     yield Operation("prepare_miss", misses.prepared)
@@ -169,6 +183,7 @@ def _disk(disk: str) -> Behaviour:
         for sectors, times in ((SCRATCH_SECTORS, passes), (last, 1)):
             requests[chunk] += times * (sectors // chunk)
             requests[sectors % chunk] += times
+        yield Operation("prepare_writing", params["write"])
         yield Operation("start", 1)
         for sectors in sorted(requests.keys() - {0}):
             yield Operation(f"{disk}_{verb}", requests[sectors], sectors)

@@ -22,9 +22,10 @@ class Phases:
     ----------
     begun
         From where the timer was set to where the first round begins.
-    call, sleep, wake
-        A program's call up to where the kernel has interrupts off; from there to the sleep;
-        from the tick that ends it until the program runs again.
+    call, looking, sleep, wake
+        A program's call up to where the kernel has interrupts on; from there to where it has
+        them off and looks at the time; from there to the sleep; from the tick that ends it
+        until the program runs again.
     setting, after_setting
         From the tick that ends a sleep to where the kernel sets the next one; from there to the
         program, if the tick is late.
@@ -34,6 +35,7 @@ class Phases:
 
     begun: float
     call: float
+    looking: float
     sleep: float
     wake: float
     setting: float
@@ -88,8 +90,9 @@ class Timeline:
         self.now += cycles
 
     def call(self) -> None:
-        """Call the kernel, up to where it has interrupts off."""
-        cycles = self.phases.call
+        """Call the kernel, up to where it looks at the time."""
+        self.now += self.phases.call
+        cycles = self.phases.looking
         while self.next - self.now < cycles and self.kernel_late < MOST_LATE:
             cycles -= max(0.0, self.next - self.now)
             self.tick(self.phases.kernel_late, self.phases.late - self.phases.after_setting)
