@@ -39,10 +39,10 @@ def phases(mode: str) -> dict[str, Vector]:
     -------
     dict
         ``begun``: from setting the timer to the measured region; ``setting``: from the tick to
-        setting the next; ``after_setting``: from there to
-        the program, if the tick is late; ``wake``: from the tick to the program; ``call``: from there, if there
-        is no work, to where the kernel has interrupts on again; ``looking``: from there to where
-        it has them off, to look at the time.
+        setting the next; ``after_setting``: from there to the program, if the tick is late;
+        ``wake``: from the tick to the program; ``call``: from there, if there is no work, to where
+        the kernel has interrupts on again; ``looking``: from there to where it has them off, to
+        look at the time.
     """
     live = session("timer", mode=mode, set=QUIET, n=9, hz=1000, work=0)
     live.until(mark=1)

@@ -54,13 +54,13 @@ class Case(NamedTuple):
     """A workload, its parameters, and settings other than the default."""
 
     workload: str
-    params: dict[str, int]
+    params: dict[str, Any]
     settings: dict[str, Any]
 
     def run(self, mode: str, of: str | None = None) -> Any:
         """Run it, or predict it."""
         machine = {k: v for k, v in self.settings.items() if k not in ("clock", "costs")}
-        rest = {k: v for k, v in self.settings.items() if k in ("clock", "costs")}
+        rest: dict[str, Any] = {k: v for k, v in self.settings.items() if k not in machine}
         return run(self.workload, mode=mode, of=of, set=machine, **rest, **self.params)
 
 

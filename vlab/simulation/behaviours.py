@@ -37,7 +37,7 @@ class Operation(NamedTuple):
     """``count`` times the operation called ``name``; ``sectors`` of a disk's request."""
 
     name: str
-    count: float
+    count: float  # type: ignore[assignment]
     sectors: int = 0
 
 

@@ -98,6 +98,11 @@ def shuffle(slots: int) -> tuple[list[tuple[int, int]], list[int]]:
     return exchanges, order
 
 
+def random_order(slots: int) -> list[int]:
+    """Return the order in which the guest's shuffled chain visits its slots."""
+    return shuffle(slots)[1]
+
+
 def expected_misses(tlb: Tlb, pages: int) -> float:
     """Return the expected misses of an access to one of so many pages drawn at random.
 
