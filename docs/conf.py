@@ -6,13 +6,16 @@ Its sources are the pages here and the notebooks, which are executed for it, and
 from __future__ import annotations
 
 import argparse
+import re
+from pathlib import Path
 
 import vlab
 from vlab.cli import parser
 
 project, version, release = "vlab", vlab.__version__, vlab.__version__
 root_doc = "docs/index"
-include_patterns = ["docs/**/*.md", "docs/*.md", "notebooks/*.ipynb", "guests/README.md"]
+include_patterns = ["docs/**/*.md", "docs/*.md", "notebooks/*.ipynb", "course/*.md"]
+include_patterns += ["guests/README.md"]
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 default_role = "py:obj"
 
@@ -38,6 +41,8 @@ html_css_files = ["vlab.css"]
 html_show_copyright = False
 html_show_sphinx = False
 html_copy_source = False
+
+ROOT = Path(__file__).parent.parent
 
 API = {
     "Running": ("run", "compare", "boot", "shell", "workloads", "Workload"),
@@ -103,9 +108,18 @@ GENERATED = {"docs/reference/api": api, "docs/reference/cli": commands}
 
 
 def fill_in(app: object, name: str, source: list[str]) -> None:
-    """Put what is generated into a page."""
+    """Put what is generated into a page, and leave out links to what is no page."""
     if name in GENERATED:
         source[0] = source[0].replace("% generated", GENERATED[name]())
+    if name.startswith("course/"):
+        source[0] = re.sub(r"\[([^]]+)\]\(([^)#]+)[^)]*\)", keep_if_page, source[0])
+
+
+def keep_if_page(link: re.Match[str]) -> str:
+    """Return a link of the course's pages, or its text: labs with solutions are not published."""
+    target = (ROOT / "course" / link[2]).resolve()
+    pages = target.parent in (ROOT / "course", ROOT / "docs", ROOT / "notebooks")
+    return link[0] if pages and target.suffix in (".md", ".ipynb") else link[1]
 
 
 def no_type(app: object, what: str, name: str, obj: object, options: object, lines: list) -> None:

@@ -54,7 +54,8 @@ def contents() -> set[Path]:
 def test_every_page_is_in_the_table_of_contents() -> None:
     """What is written can be found, and what is listed exists."""
     notebooks = set((ROOT / "notebooks").glob("*.ipynb"))
-    listed, written = contents(), {*PAGES, *notebooks, ROOT / "guests" / "README.md"}
+    course = set((ROOT / "course").glob("*.md"))
+    listed, written = contents(), {*PAGES, *notebooks, *course, ROOT / "guests" / "README.md"}
     assert listed == written, "the table of contents is in docs/index.md"
 
 
