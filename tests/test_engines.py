@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from abreast_long import run
 from engines_abreast import Abreast
 
 PROGRAMS, LENGTH = 80, 4000
@@ -37,3 +38,8 @@ def test_random_programs_exercise_everything(seen: Counter[str]) -> None:
         assert seen[f"interrupt {code}"] > 5, code
     for name in ("ad_updates", "tlb_flushes", "mmio_read", "mmio_write", "time", "code_stores"):
         assert seen[name] > 20, name
+
+
+def test_the_long_run_counts_what_retires() -> None:
+    """A slice of ``python -m tests.abreast_long`` retires as much as told, without a difference."""
+    assert run(seed=9000, instructions=10_000)["retired"] >= 10_000
