@@ -15,15 +15,7 @@ from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 
-from bench import (
-    figure_source,
-    grade,
-    mutant,
-    run_cells,
-    slugs,
-    solution_cells,
-    solution_source,
-)
+from bench import figure_source, grade, mutants_of, run_cells, slugs, solution_cells
 
 PAGES = Path(__file__).parent / "instructor"
 
@@ -73,8 +65,8 @@ def figure_table(slug: str) -> str:
 
 def bug_text(slug: str, name: str) -> str:
     """Return a mutant's description and what the check that must see it says."""
-    planted = mutant(slug, name)
-    verdict = grade(slug, f"{solution_source(slug)}\n\n{planted.code}")
+    planted = mutants_of(slug)[name]
+    verdict = grade(slug, [*solution_cells(slug), planted.code])
     failed = verdict[planted.check]
     lost = sum(one.points for one in verdict.values() if one.error is not None)
     return (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,8 +12,12 @@ import bench
 import pages
 import pytest
 
+from vlab.grading.checks import load_checks
+from vlab.grading.making import visible
+from vlab.grading.verdicts import grade
+
 LABS = bench.slugs()
-MUTANTS = [(slug, path.stem) for slug in LABS for path in bench.mutant_files(slug)]
+MUTANTS = [(slug, name) for slug in LABS for name in bench.mutants_of(slug)]
 PURE = {
     "01_csr": ["decode_csr", "emulate_csr"],
     "02_trap": ["take_trap", "return_from_trap", "interrupt_to_take"],
@@ -33,7 +38,7 @@ def test_there_are_eight_labs() -> None:
     """The course has at least eight labs, each with at least five wrong solutions."""
     assert len(LABS) >= 8
     for slug in LABS:
-        assert len(bench.mutant_files(slug)) >= 5, slug
+        assert len(bench.mutants_of(slug)) >= 5, slug
 
 
 @pytest.mark.parametrize("slug", LABS)
@@ -71,11 +76,33 @@ def test_the_release_scores_nothing(slug: str) -> None:
     assert [name for name, one in verdicts.items() if one.error is None] == []
 
 
+@pytest.mark.parametrize("slug", LABS)
+def test_confined_submissions_score_the_same(slug: str) -> None:
+    """Grading asks a solution in a process of its own, without vlab, and finds the same."""
+    checks = bench.checks_of(slug)
+    solution, release = (
+        grade(cells(slug), checks) for cells in (bench.solution_cells, bench.release_cells)
+    )
+    assert [one.message for one in solution.verdicts if not one.passed] == []
+    assert release.score == 0
+
+
+@pytest.mark.parametrize("slug", LABS)
+def test_students_checks_are_the_visible_ones(slug: str, tmp_path: Path) -> None:
+    """The file of checks that students get works, and holds no hidden check."""
+    path = tmp_path / f"{slug}.py"
+    path.write_text(visible((bench.HERE / "checks" / f"{slug}.py").read_text("utf-8")), "utf-8")
+    given, all_of_them = load_checks(path), bench.checks_of(slug)
+    assert [one.name for one in given] == [one.name for one in all_of_them if not one.hidden]
+    verdicts = bench.run_checks(given, bench.run_cells(bench.solution_cells(slug)))
+    assert [name for name, one in verdicts.items() if one.error] == []
+
+
 @pytest.mark.parametrize(("slug", "name"), MUTANTS)
 def test_a_mutant_is_caught(slug: str, name: str) -> None:
     """A planted bug fails the check that it names, and the feedback names the place to look at."""
-    mutant = bench.mutant(slug, name)
-    solution = bench.run_cells([f"{bench.solution_source(slug)}\n\n{mutant.code}"])
+    mutant = bench.mutants_of(slug)[name]
+    solution = bench.run_cells([*bench.solution_cells(slug), mutant.code])
     checks = [check for check in bench.checks_of(slug) if check.name == mutant.check]
     verdict = bench.run_checks(checks, solution)[mutant.check]
     assert verdict.error is not None

@@ -38,7 +38,8 @@ FEWEST = 2 * PINNED
 SWAP = DiskTiming().service(PAGE // 512)
 """Cycles that the disk needs for a page."""
 
-ABSENT = -1
+ABSENT, ZEROS = -1, bytes(PAGE)
+MEMORY = "16M"
 HISTORY = 12
 
 
@@ -136,9 +137,9 @@ class Pager:
         frames = [address // PAGE for address in self.memory._frames]
         for n, frame in enumerate(frames):
             data = self.physical.read(frame * PAGE, PAGE)
-            if any(data):
+            if data != ZEROS:
                 self.swap[self.first + n] = data
-                self.physical.write(frame * PAGE, bytes(PAGE))
+                self.physical.write(frame * PAGE, ZEROS)
             self.shadow.p2m[n] = ABSENT
         self.shadow._guest_frame.clear()
         return frames
@@ -167,7 +168,7 @@ class Pager:
             self.swapped_in += 1
             self.machine.counters.device_wait_cycles += SWAP
             self.machine.slept += SWAP
-        self.physical.write(frame * PAGE, bytes(PAGE) if data is None else data)
+        self.physical.write(frame * PAGE, ZEROS if data is None else data)
         self.place[page] = frame
         self.shadow.p2m[page - self.first] = frame
         self.shadow._guest_frame[frame] = page
@@ -269,8 +270,9 @@ def run(policy: Callable[[], Any], workload: str, frames: int, **options: Any) -
     frames
         At least `FEWEST`.
     **options
-        As in `vlab.run`.
+        As in `vlab.run`; the guest believes in `MEMORY` unless told.
     """
+    options["set"] = {"memory": MEMORY, **options.get("set", {})}
     if frames < FEWEST:
         raise WrongAnswer("run", f"at least {FEWEST} frames", str(frames), "run")
     ran = vlab.run(workload, "fullvirt", monitor=monitor(policy, frames), max_instructions=LIMIT,
