@@ -1,4 +1,4 @@
-"""How fast the guest runs its workloads: the engines against each other and against QEMU, on the same image.
+"""How fast the guest runs its workloads: the engines against each other and against QEMU.
 
 ``python benchmarks/workloads.py [--pairs N] [--program NAME]... [--figure FILE]`` prints a table.
 
