@@ -51,7 +51,12 @@ CONTROLS = """root => [...root.querySelectorAll("button, input, select, textarea
   .filter((e) => e.tabIndex > 0 || (e.tabIndex < 0 && !e.disabled) || !(e.ariaLabel
     || e.getAttribute("aria-label") || e.labels?.length || e.textContent.trim()))
   .map((e) => e.outerHTML.slice(0, 80))"""
+RUN_ALL = """seconds => Promise.race([
+  window.jupyterapp.commands.execute("notebook:run-all-cells"),
+  new Promise((_, no) => setTimeout(() => no("the cells did not end"), 1000 * seconds)),
+])"""
 START_S = 90
+RUN_S = 120
 SETTLE_S = 60
 
 
@@ -191,7 +196,7 @@ class OpenNotebook:
 
     def run(self) -> OpenNotebook:
         """Run all cells; fail if one fails."""
-        self.page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        self.page.evaluate(RUN_ALL, RUN_S)
         self.check()
         return self
 

@@ -47,9 +47,15 @@ class CellRuns(Comparison):
         By mode, the trap in which it ended, in words with the line.
     """
 
-    def __init__(self, source: str, language: str, opened: dict[str, Session]) -> None:
+    def __init__(
+        self,
+        source: str,
+        language: str,
+        programs: dict[str, Program],
+        opened: dict[str, Session],
+    ) -> None:
         self.source, self.language = source, language
-        self.sessions = opened
+        self.programs, self.sessions = programs, opened
         self.traps: dict[str, str] = {}
         super().__init__([])
 
@@ -58,7 +64,8 @@ class CellRuns(Comparison):
         if mode not in self.sessions:
             raise ModeError(f"mode {mode!r}: this program ran in {', '.join(self.sessions)}")
         old = self.sessions[mode]
-        return Session(old.setup, old.label, LIMIT)
+        source = {"text": self.source, "lines": self.programs[mode].lines}
+        return Session(old.setup, old.label | {"source": source}, LIMIT)
 
     @property
     def console(self) -> str:
@@ -193,7 +200,7 @@ def guest_cell(
         )  # fmt: skip
         label = {"workload": "cell", "params": {}, "settings": settings}
         opened[mode] = Session(setup, label, max_instructions)
-    runs = CellRuns(source, language, opened)
+    runs = CellRuns(source, language, programs, opened)
     results = []
     for mode, session in opened.items():
         if progress is not None:

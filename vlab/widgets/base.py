@@ -204,7 +204,8 @@ class Widget(anywidget.AnyWidget):
         self.wait(FIRST_PICTURE_S)
         live = super()._repr_mimebundle_(**kwargs)
         data, metadata = live if isinstance(live, tuple) else (live, {})
-        lines = self.describe()
+        error = self._now["error"]
+        lines = [error] if error else self.describe()
         drawn = base64.b64encode(picture.png(self.title, lines)).decode()
         alt = "\n".join([self.title, *lines])
         return (

@@ -53,10 +53,24 @@ class Console(MachineWidget):
         self._listen()
         self._live()
 
+    def follow(self) -> None:
+        """Show what was printed while another widget moved the session."""
+        self._catch_up()
+        self._display()
+
     def _listen(self) -> None:
+        self._catch_up()
+        self.session.keyboard.listener = self._take
+
+    def _catch_up(self) -> None:
         self.screen = Screen()
         self.screen.write(self.session.console.encode())
-        self.session.keyboard.listener = self._take
+
+    def close(self) -> None:
+        """Stop listening, too."""
+        if self.session is not None and self.session.keyboard.listener == self._take:
+            self.session.keyboard.listener = None
+        super().close()
 
     # -- requests ---------------------------------------------------------------------------
 
@@ -76,7 +90,7 @@ class Console(MachineWidget):
         """Start the machine again in a mode."""
         if isinstance(self._source, vlab.Session):
             raise vlab.VlabError("this console was given a session: open another to start again")
-        self.session = vlab.session(self._source, **(self._options | {"mode": mode}))
+        self.hold(vlab.session(self._source, **(self._options | {"mode": mode})))
         self._typed = ""
         self._listen()
         self._live()

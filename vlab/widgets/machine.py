@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from inspect import signature
 from typing import Any
 
 import vlab
+from vlab.experiments.catalogue import workload as find_workload
+from vlab.experiments.running import check_mode
+from vlab.widgets import sharing
 from vlab.widgets.base import Widget
 
 
@@ -35,20 +39,42 @@ class MachineWidget(Widget):
     ) -> None:
         def first() -> None:
             if self.session is None:
-                self.session = vlab.session(source, **options)
+                self.hold(vlab.session(source, **options))
             if begin is not None:
                 begin()
 
-        if not (source is None or isinstance(source, str)):
+        if isinstance(source, str):
+            check(source, options)
+        elif source is not None:
             if not isinstance(source, vlab.Session):
                 kind = type(source).__name__
                 raise vlab.VlabError(f"{kind}: expected a workload's name or a vlab.Session")
             if options:
                 names = ", ".join(options)
                 raise vlab.VlabError(f"{names}: the session given here has them already")
-            self.session = source
+            self.hold(source)
         self._running: Any = None
         super().__init__(first)
+
+    def hold(self, session: Any) -> None:
+        """Let this be the widget's session."""
+        self.session = session
+        sharing.watch(session, self)
+
+    def follow(self) -> None:
+        """Another widget has moved the session: a subclass shows where it is now."""
+
+    def work(self, job: Callable[[], None], key: str | None = None) -> None:
+        """Do something in the widget's thread, with the session for itself."""
+
+        def alone() -> None:
+            if self.session is None:
+                job()
+                return
+            with sharing.turn(self.session, self, lambda: self.stopping):
+                job()
+
+        super().work(alone, key)
 
     @contextmanager
     def running(self, session: Any = None, total: int | None = None) -> Iterator[Any]:
@@ -93,6 +119,15 @@ class MachineWidget(Widget):
             "cycles": session.cycles.total,
             "stopped": str(session.stopped),
         }
+
+
+def check(workload: str, options: dict[str, Any]) -> None:
+    """Raise `VlabError` at once, in the cell, for what cannot be opened."""
+    given = set(signature(vlab.session).parameters)
+    find_workload(workload).bind({k: v for k, v in options.items() if k not in given})
+    check_mode(options.get("mode", "native"))
+    if options.get("mode") == "simulate":
+        raise vlab.VlabError("mode 'simulate' executes no guest: there is no machine to look at")
 
 
 PRIVILEGE_NAMES = {"U": "U (user program)", "S": "S (kernel)", "M": "M (firmware)"}

@@ -48,6 +48,10 @@ class MachineView(MachineWidget):
         self._compared: dict[str, Any] = {}
         super().__init__(source, options, self._look)
 
+    def follow(self) -> None:
+        """Show what has changed since another widget moved the session."""
+        self._look()
+
     # -- requests ---------------------------------------------------------------------------
 
     def on_step(self, n: int = 1) -> None:
@@ -174,8 +178,11 @@ class MachineView(MachineWidget):
         ]
 
     def _source(self) -> dict[str, Any] | None:
-        """Return the line of the guest kernel's source; programs share one address."""
+        """Return the line of a cell, or of the guest kernel; programs share one address."""
         session = self.session
+        cell = session.label.get("source")
+        if cell is not None:
+            return cell_source(cell, session.pc)
         image = session.setup.image
         if session.privilege == "U" or not isinstance(image, Path) or image.parent != IMAGES:
             return None
@@ -240,6 +247,16 @@ class MachineView(MachineWidget):
             mark = ">" if row["current"] else " "
             lines.append(f"{mark} {row['address']}  {row['bits']:8}  {row['text']}")
         return lines
+
+
+def cell_source(cell: dict[str, Any], pc: int) -> dict[str, Any] | None:
+    """Return the line of a cell's program that an address belongs to, and those around it."""
+    line = cell["lines"].get(pc)
+    if not line:
+        return None
+    text = cell["text"].splitlines()
+    around = range(max(1, line - 2), min(len(text), line + 2) + 1)
+    return {"file": "cell", "line": line, "lines": [(n, text[n - 1]) for n in around]}
 
 
 def short(value: Any) -> str:

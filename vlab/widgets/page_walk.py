@@ -57,6 +57,11 @@ class PageWalkExplorer(MachineWidget):
             options["mode"] = mode or "fullvirt"
         super().__init__(source, options, lambda: self._begin(own_session))
 
+    def follow(self) -> None:
+        """Walk the same address where another widget has moved the session."""
+        if self.walk is not None:
+            self._look(self.walk.va, self.walk.access)
+
     def _begin(self, standing: bool) -> None:
         if not standing:
             with self.running() as session:
