@@ -61,6 +61,22 @@ def test_progress_is_useful_work(workload: str) -> None:
         assert sum(lane["cycles"].values()) == lane["time"]
 
 
+def test_throughput_is_relative_to_native_at_the_same_work() -> None:
+    """Under way, throughput is the time of `native` at the same work over the mode's own."""
+    race = Race("mixed")
+    for _ in range(8):
+        race.advance(race.length // 100)
+    native = race.racers["native"]
+    assert not native.arrived
+    for lane in race.frame()["lanes"]:
+        if lane["mode"] == "native":
+            assert lane["throughput"] == 1
+        elif lane["work"]:
+            alone = native.when(lane["work"])
+            assert lane["throughput"] == pytest.approx(alone / lane["time"], rel=0.1)
+            assert lane["throughput"] < 1
+
+
 def test_a_race_needs_somebody_who_runs() -> None:
     """`simulate` alone executes nothing and cannot race; unknown modes are refused."""
     for modes in (["simulate"], [], ["fullvrt"]):

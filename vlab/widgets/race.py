@@ -9,7 +9,7 @@ time, however long the host took for each.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -92,12 +92,12 @@ class Racer:
             self._stride *= 2
 
     def when(self, work: int) -> float:
-        """Return at which time so much work was done, between two points of the curve."""
-        place = bisect_right(self.points, work, key=lambda point: point[1])
+        """Return at which time so much work was done first, between two points of the curve."""
+        place = bisect_left(self.points, work, key=lambda point: point[1])
         if place == len(self.points):
             return float(self.points[-1][0])
-        (t0, w0), (t1, w1) = self.points[place - 1], self.points[place]
-        return t0 + (t1 - t0) * (work - w0) / (w1 - w0)
+        (t1, w1), (t0, w0) = self.points[place], self.points[max(0, place - 1)]
+        return t0 + (t1 - t0) * (work - w0) / (w1 - w0) if w1 != w0 else float(t1)
 
 
 class Race:
@@ -142,7 +142,7 @@ class Race:
         self.rehearsal = Racer(workload, "native", **options)
         way = run(workload, "simulate", of="native", **options).counters_total.retired or 1
         while self.rehearsal.result is None:
-            self.rehearsal.advance(max(SLICE, self.rehearsal.counters.retired // 100))
+            self.rehearsal.advance(max(SLICE // 10, self.rehearsal.counters.retired // 200))
             done = self.rehearsal.session.instructions / way
             tell(min(done, 1) / 2, "a rehearsal in native")
         self.finish = self.rehearsal.work
@@ -210,10 +210,17 @@ class Race:
             "traps": counters.traps + counters.interrupts,
             "syscalls": counters.syscalls,
             "walk_references": counters.walk_references,
-            "throughput": self.rehearsal.when(racer.work) / time if time else None,
+            "throughput": self._throughput(racer) if time else None,
             "cycles": {name: n for name, n in racer.cycles.by_category.items() if n},
             "curve": racer.points,
         }
+
+    def _throughput(self, racer: Racer) -> float:
+        """Return work per cycle, relative to `native` when it had done as much."""
+        if racer.mode == "native":
+            return 1.0
+        alone = self.rehearsal
+        return (alone.time if racer.arrived else alone.when(racer.work)) / racer.time
 
     def predicted(self) -> dict[str, int]:
         """Return the predicted cycles of each mode."""
