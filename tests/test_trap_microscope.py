@@ -48,6 +48,12 @@ def test_a_selected_exit_is_there_in_python() -> None:
     assert widget.wait(5)
     assert widget.exit is widget.recording[7]
     assert widget.view["selected"]["index"] == widget.recording[7].index
+    widget.look(9)
+    assert widget.wait(5)
+    assert widget.exit is widget.recording[9]
+    for wrong_index in (-1, 10**9, "x"):
+        with pytest.raises(VlabError, match="must be from 0"):
+            widget.look(wrong_index)
     name = widget.recording[7].handlers[0]
     widget.ask("source", name=name)
     assert widget.wait(5)
@@ -106,6 +112,7 @@ def test_the_microscope_in_the_browser(notebook: OpenNotebook) -> None:
     notebook.open(
         "import vlab.widgets\nmicroscope = vlab.widgets.TrapMicroscope('mixed')\nmicroscope",
         "row = microscope.exit\nprint(row and f'{row.index} {row.reason} {row.pc}')",
+        "if microscope.exit:\n    microscope.look(77)",
     ).run()
     page, widget = notebook.page, notebook.widget("TrapMicroscope")
     recording = vlab.record("mixed", "fullvirt")
@@ -189,10 +196,21 @@ def test_the_microscope_in_the_browser(notebook: OpenNotebook) -> None:
     assert attribute(widget, "in-view") == run.counters_total.exits - reasons["csr"]
     notebook.screenshot("microscope-filtered", widget)
 
+    field = widget.root.get_by_label("Exit", exact=True)
+    field.focus()
+    page.keyboard.press("Control+A")
+    page.keyboard.type("5000")
+    page.keyboard.press("Enter")
+    until(lambda: attribute(widget, "selected") == 5000, 5, "the exit typed")
+    place = chosen()
+    assert f"#{recording[5000].index:,}" in widget.text(".panel")
     notebook.rerun(1)
     cell = page.locator(".jp-Notebook .jp-Cell").nth(1).locator(".jp-OutputArea-output").first
     row = recording[place]
     assert cell.inner_text().strip() == f"{row.index} {row.reason} {row.pc}"
+    notebook.rerun(2)
+    until(lambda: attribute(widget, "detailed") == 77, 10, "the exit that a cell chose")
+    assert attribute(widget, "selected") == 77
     notebook.rerun(0)
     notebook.widget("TrapMicroscope")
     assert page.locator("section.vlab-TrapMicroscope").count() == 1

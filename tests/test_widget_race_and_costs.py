@@ -34,6 +34,7 @@ def test_figures_from_a_cell_are_a_table_of_costs() -> None:
     """Setting figures gives a table, re-priced runs, and is refused if it is none."""
     sliders = CostSliders("hello")
     assert sliders.wait(30)
+    assert sliders.view["exact"]
     sliders.figures = sliders.figures | {"exit": 123}
     assert sliders.costs["exit"] == 123
     changed = vlab.preset("teaching").replace(exit=123)

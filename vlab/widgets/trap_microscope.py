@@ -58,6 +58,7 @@ class TrapMicroscope(Drawn):
         self._session: Session | None = None
         self._instructions = 0
         self.place: int | None = None
+        self._chosen = 0
         if isinstance(recording, Recording):
             given = recording
             super().__init__(lambda: self._present(given))
@@ -123,7 +124,18 @@ class TrapMicroscope(Drawn):
             raise MachineError(f"exit {place!r}: must be a whole number")
         seen = details(self.recording, place)
         self.place = place
-        self.show(selected=seen | {"sentence": sentence(self.recording, place)})
+        words = {"sentence": sentence(self.recording, place), "chosen": self._chosen}
+        self.show(selected=seen | words)
+
+    def look(self, index: int) -> None:
+        """Choose an exit by its number in the run, from a cell, for everybody to look at."""
+        if self.recording is None:
+            raise MachineError("the recording is not over yet")
+        first, behind = self.timeline.first, self.timeline.first + len(self.timeline)
+        if not isinstance(index, int) or not first <= index < behind:
+            raise MachineError(f"exit {index!r}: must be from {first} to {behind - 1}")
+        self._chosen += 1
+        self.ask("select", place=index - first)
 
     def on_source(self, name: str) -> None:
         """Show the Python source of a handler of the monitor."""

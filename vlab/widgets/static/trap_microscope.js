@@ -80,10 +80,13 @@ function microscope({ root, body, ask, model }, view) {
       s("svg", { width: 13, height: 13, "aria-hidden": true }, s("rect", { width: 13, height: 13, fill: swatches.fill(name), stroke: "#333" })), h("span", {}, named(name)), h("b", {}, count(row.exits)));
   });
   const panel = h("div", { class: "panel" }, h("p", { class: "note" }, "Choose an exit to see the instruction, the cause, what the monitor did, and what it cost."));
+  const number = h("input", { type: "number", min: view.first, max: view.first + data.n - 1, style: "width:92px", "data-key": "number",
+    onchange: () => select(Number(number.value) - view.first),
+    onkeydown: (event) => { if (event.key === "Enter") select(Number(number.value) - view.first); } });
   const key = (name, text, act, label) => button(name, text, act, { "aria-label": label, title: label });
   fill(body, finding, note,
     h("div", { class: "bar-row tools" },
-      key("earlier", "◀", () => step(-1), "Previous exit"), key("later", "▶", () => step(1), "Next exit"),
+      key("earlier", "◀", () => step(-1), "Previous exit"), key("later", "▶", () => step(1), "Next exit"), field(trapping ? "Exit" : "Trap", number),
       key("in", "+", () => zoom(0.5), "Zoom in"), key("out", "−", () => zoom(2), "Zoom out"),
       key("all", "All", () => move(full), "The whole run"),
       view.measured[1] > view.measured[0] ? key("region", "Measured region", () => region(), "The measured region") : null,
@@ -296,15 +299,16 @@ function microscope({ root, body, ask, model }, view) {
     switches.forEach((node, n) => node.setAttribute("aria-pressed", String(visible.has(n))));
     change();
   }
-  function select(place) {
-    if (place < 0 || place >= data.n) return;
+  function select(place, told = true) {
+    if (!(place >= 0 && place < data.n)) return;
     selected = place;
     root.dataset.selected = place;
+    number.value = place + view.first;
     const time = data.begin[place], length = span.to - span.from;
     if (time < span.from + 0.02 * length || time + Math.min(data.cost[place], length / 2) > span.to - 0.02 * length)
       move({ from: time - length / 2, to: time + length / 2 });
     change();
-    ask("select", { place });
+    if (told) ask("select", { place });
   }
   function step(direction, other = false) {
     if (selected < 0) { select(search(data.begin, span.from)); return; }
@@ -392,12 +396,13 @@ function microscope({ root, body, ask, model }, view) {
   // -- one exit -----------------------------------------------------------------------------
 
   const fills = hatches(style.categories);
-  let lately = "";
+  let lately = "", chosen = 0;
   function details(now) {
     const text = JSON.stringify([now.selected, now.source]);
     if (!now.selected || text === lately) return;
     lately = text;
-    if (selected < 0) { selected = now.selected.place; change(); }
+    if (selected < 0 || now.selected.chosen !== chosen) select(now.selected.place, false);
+    chosen = now.selected.chosen;
     spoken.textContent = now.selected.sentence;
     fill(panel, exitPanel(now.selected, now.source, { fills, style, ask, trapping, named }));
     root.dataset.detailed = now.selected.place;
