@@ -272,7 +272,7 @@ function sliders({ root, body, model }, data) {
     const virtual = mine("fullvirt") ?? mine("paravirt") ?? mine(modes.at(-1));
     const [worst, most] = Object.entries(virtual.categories).sort((a, b) => b[1] - a[1])[0] ?? ["", 0];
     const share = virtual.total ? Math.round((100 * most) / virtual.total) : 0;
-    return `${chosen}: ${words.join(", ")}${native ? " of native" : ""}. In ${virtual.mode}, ${share} % is ` +
+    return `${chosen}: ${words.join(", ")}${native ? " of native" : ""}. In ${virtual.mode}, ${share}\u00a0% is ` +
       `${style.categories[worst]?.[0] ?? "nothing"}.`;
   }
 

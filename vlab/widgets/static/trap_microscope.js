@@ -59,8 +59,8 @@ function microscope({ root, body, ask, model }, view) {
   const most = [...view.totals].sort((a, b) => handling(b) - handling(a))[0];
   const finding = h("h3", { class: "finding" },
     `${view.workload} in ${view.mode}: ${count(view.total)} ${trapping ? "exits to the monitor" : "traps into the guest's own kernel"} ` +
-    `cost ${Math.round((100 * allHandling) / view.end)} % of ${short(view.end)} modelled cycles, ` +
-    `most for ${named(most.reason)} (${Math.round((100 * handling(most)) / allHandling)} %)`);
+    `cost ${Math.round((100 * allHandling) / view.end)}\u00a0% of ${short(view.end)} modelled cycles, ` +
+    `most for ${named(most.reason)} (${Math.round((100 * handling(most)) / allHandling)}\u00a0%)`);
   const left = view.total - view.exits;
   const note = left > 0 ? h("p", { class: "note" }, `The first ${count(left)} are counted but were not kept.`) : null;
   const help = h("p", { class: "note", id: `${root.dataset.widget}-help` },
