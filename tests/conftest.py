@@ -25,3 +25,10 @@ def fake_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     monkeypatch.setitem(sys.modules, "vlab.modes", stand_in)
     yield stand_in
     catalogue.workloads.cache_clear()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests that use the browser together: one server and one browser for all of them."""
+    for item in items:
+        if "notebook" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("browser"))
