@@ -75,6 +75,48 @@ def test_a_walk_shows_the_references_that_are_counted(workload: str, mode: str) 
         assert exits >= {"pagefault": {"page_fault"}, "ptemod": {"pt_write"}}[workload]
 
 
+FIRST_WRITE = """
+    la t0, root
+    li t1, 0x200000cf       # 1 GiB at 0x80000000, at its own address: A and D set
+    sd t1, 16(t0)
+    li t1, 0x20000047       # the same at 0xc0000000, not written yet: D clear
+    sd t1, 24(t0)
+    srli t0, t0, 12
+    li t1, 8
+    slli t1, t1, 60
+    or t0, t0, t1
+    csrw satp, t0
+    sfence.vma
+    li t2, 0xc0e00000
+    ld t3, 0(t2)
+    sd t3, 0(t2)
+    li t2, 0xd0000000       # behind the end of memory
+    ld t3, 0(t2)
+    .data
+    .balign 4096
+root: .space 4096
+"""
+
+
+def test_the_first_write_to_a_page_is_foretold() -> None:
+    """A page that was read and not yet written: the store exits as `dirty`, as foretold."""
+    session = vlab.guest_cell(FIRST_WRITE, "fullvirt").session("fullvirt")
+    session.until(symbol="cell")
+    foretold = []
+    while session.symbol().split("+")[0] == "cell":
+        access = data_access(session)
+        walks = [session.walk(session.pc, "fetch")] + ([session.walk(*access)] if access else [])
+        reasons = [reason for walk in walks if (reason := exit_reason(session, walk))]
+        before = session.counters
+        session.step()
+        exits = (session.counters - before).exits_by_reason
+        assert all(exits[reason] for reason in reasons)
+        foretold += reasons
+    assert foretold.count("dirty") == 1
+    assert foretold.count("mmio") == 1
+    assert foretold.count("shadow_fill") >= 2
+
+
 @pytest.mark.parametrize("mode", ["native", "fullvirt", "paravirt"])
 def test_the_tlb_experiment_counts_what_a_run_counts(mode: str) -> None:
     """A row of the experiment is the counters of `vlab.run` with the same TLB."""
