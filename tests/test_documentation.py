@@ -75,7 +75,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_commands_parse(page: Path) -> None:
     """Every `vlab` command in the pages is one that the command line accepts."""
     for block in blocks(page, "sh"):
-        for words in re.findall(r"(?:^|/)vlab (.*)$", block, re.MULTILINE):
+        for words in re.findall(r"(?:^|/)vlab ([^#\n]*)", block, re.MULTILINE):
             options = parser().parse_args([w.strip('"') for w in re.findall(r'".*?"|\S+', words)])
             assert callable(options.command)
 
