@@ -54,14 +54,15 @@ def speed() -> None:
 def held_out(seed: int, each: int, varied: bool) -> None:
     """Print the errors by what varies: the workload, or the setting."""
     rows: dict[str, list[Errors]] = {}
-    outside = []
     for case in cases(seed, each, varied):
         for technique in TECHNIQUES:
             errors = compare(case, technique)
             key = next(iter(case.settings), "") if varied else case.workload
             rows.setdefault(key, []).append(errors)
             if not errors.allowed:
-                outside.append((case, technique, errors))
+                figures = f"exits {errors.exits:.1%}, cycles {errors.cycles:.1%}"
+                where = f"{case.workload} {case.params} {case.settings} {technique}"
+                print(f"outside: {where}: {figures}", flush=True)
     print(f"| {'':12} | cases | within | exits: 95 % | worst | cycles: median | 95 % | worst |")
     print("|---|---|---|---|---|---|---|---|")
     for key, found in [*rows.items(), ("all", [e for row in rows.values() for e in row])]:
@@ -73,9 +74,6 @@ def held_out(seed: int, each: int, varied: bool) -> None:
             f"| {key:12} | {len(found)} | {within} | {exits[at]:.1%} | {exits[-1]:.1%} "
             f"| {statistics.median(cycles):.2%} | {cycles[at]:.1%} | {cycles[-1]:.1%} |"
         )
-    for case, technique, errors in outside:
-        figures = f"exits {errors.exits:.1%}, cycles {errors.cycles:.1%}"
-        print(f"outside: {case.workload} {case.params} {case.settings} {technique}: {figures}")
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,18 @@ from vlab.devices.disk import DiskTiming
 from vlab.experiments import TECHNIQUES, run
 from vlab.experiments.calibrate_sessions import QUIET, phases, touched_by_fault
 from vlab.experiments.catalogue import workload
+from vlab.hardware import HardwareOptions
 from vlab.modes import IMAGES
+from vlab.modes.simulate import BATCH
 from vlab.simulation.behaviours import BEHAVIOURS, FEW, Operation, preparations
 from vlab.simulation.model import RECORD, Vector, add, difference, flatten, scaled, to_counters
 from vlab.simulation.tlb import Tlb
+from vlab.simulation.variants import variation
 
 TICKING = {"hz": 5000}
+
+VARIANTS = {"tlb_entries": (16, 32, 256), "tlb_ways": (1, 2), "asid_bits": (0,), "batch": (1, 8)}
+"""Settings for which the difference to the default is recorded."""
 
 ROUNDS = 8
 """Rounds of ``timer`` over which its late ticks are averaged."""
@@ -98,7 +104,9 @@ def measured(name: str, mode: str, params: dict[str, Any], options: dict[str, in
     return result
 
 
-def fit(name: str, mode: str, faulting: list[list[int]]) -> dict[str, Any]:
+def fit(
+    name: str, mode: str, faulting: list[list[int]], settings: dict[str, int] | None = None
+) -> dict[str, Any]:
     """Fit a workload: what each operation does in the measured region, and before it begins.
 
     Returns
@@ -107,11 +115,12 @@ def fit(name: str, mode: str, faulting: list[list[int]]) -> dict[str, Any]:
         ``operations`` and ``before``: a vector by operation; ``residuals``: the worst misfit of
         each counter of the region that is not fitted to half a count.
     """
+    options = QUIET | (settings or {})
     rows, observed, before_rows, before = [], [], [], []
     for params in RUNS[name]:
-        bound = {"batch": 32, **workload(name).bind(params)}
-        operations = list(BEHAVIOURS[name](bound, Tlb(faulting=faulting)))
-        result = measured(name, mode, params, QUIET)
+        bound = {"batch": options.get("batch", BATCH), **workload(name).bind(params)}
+        operations = list(BEHAVIOURS[name](bound, tlb_of(options, faulting)))
+        result = measured(name, mode, params, options)
         rows.append(counts(op for op in operations if not op.name.startswith("prepare_")))
         observed.append(flatten(result.counters))
         before_rows.append(counts(preparations(operations)))
@@ -121,6 +130,33 @@ def fit(name: str, mode: str, faulting: list[list[int]]) -> dict[str, Any]:
     for vector in region.values():
         vector.pop("idle_cycles", None)  # the clock's to say
     return {"operations": region, "before": solve(before_rows, before)[0], "residuals": residuals}
+
+
+def tlb_of(options: Mapping[str, int], faulting: list[list[int]]) -> Tlb:
+    """Return the TLB model of these machine options."""
+    hardware = HardwareOptions(**{k: v for k, v in options.items() if k.startswith("tlb_")})
+    return Tlb(hardware.tlb_entries, hardware.tlb_ways, faulting)
+
+
+def variants(mode: str, faulting: list[list[int]], default: dict[str, Any]) -> dict[str, Any]:
+    """Return by how much the constants differ under other settings (`vlab.simulation.variants`)."""
+    return {
+        option: {
+            str(value): {
+                name: changed
+                for name in BEHAVIOURS
+                if (
+                    changed := variation(
+                        fit(name, mode, faulting, {option: value})["operations"],
+                        default[name]["operations"],
+                    )
+                )
+            }
+            for value in values
+        }
+        for option, values in VARIANTS.items()
+        if option != "batch" or mode == "paravirt"
+    }
 
 
 def counts(operations: Iterable[Operation]) -> dict[str, float]:
@@ -254,6 +290,9 @@ def calibrate() -> dict[str, Any]:
             "phases": moments | late(mode, workloads["timer"]["operations"], moments),
             "faulting": faulting,
             "workloads": workloads,
+            "variants": record["techniques"]["native"]["variants"]
+            if mode == "emulate"  # the emulator's TLB is that of the hardware
+            else variants(mode, faulting, workloads),
         }
     return record
 

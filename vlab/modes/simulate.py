@@ -9,6 +9,7 @@ often the timer ticks. Counters are priced like those of any other mode.
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 
 from vlab.clock import CYCLES_PER_TICK, TIMEBASE
 from vlab.costs import price
@@ -20,6 +21,7 @@ from vlab.simulation.behaviours import BEHAVIOURS, preparations
 from vlab.simulation.model import Vector, add, charge, constants, scaled, to_counters
 from vlab.simulation.timeline import Phases, Timeline
 from vlab.simulation.tlb import Tlb
+from vlab.simulation.variants import varied
 
 HZ = 100
 """Timer ticks a second that the guest kernel asks for unless told (``guests/kernel/param.h``)."""
@@ -49,6 +51,12 @@ class Simulation:
         self.behaviour, self.name = BEHAVIOURS[name], name
         self.record = constants()["techniques"][technique]
         self.constants = self.record["workloads"][name]
+        self.operations = varied(
+            self.constants["operations"],
+            name,
+            {**asdict(hardware), "batch": self.params["batch"]},
+            self.record["variants"],
+        )
         self.tlb = Tlb(hardware.tlb_entries, hardware.tlb_ways, self.record["faulting"])
         self.hz = int(setup.options.get("hz", HZ))
 
@@ -62,7 +70,7 @@ class Simulation:
     def region(self) -> Vector:
         """Return the counters of the measured region."""
         operations = list(self.behaviour(self.params, self.tlb))
-        total = charge(operations, self.constants["operations"], DiskTiming())
+        total = charge(operations, self.operations, DiskTiming())
         if self.name == "timer":
             self.sleep_between_ticks(total)
         else:
@@ -88,7 +96,7 @@ class Simulation:
 
     def sleep_between_ticks(self, total: Vector) -> None:
         """Add the ticks that are late, and the sleep until those that are not."""
-        operations, moments = self.constants["operations"], self.record["phases"]
+        operations, moments = self.operations, self.record["phases"]
         times = {name: self.time(vector) for name, vector in moments.items()}
         sleep = self.time(operations["sleep"])
         sleep -= times["wake"] + times["call"] + times["looking"]
