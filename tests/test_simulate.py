@@ -14,6 +14,7 @@ from vlab.simulation.behaviours import BEHAVIOURS
 from vlab.simulation.model import constants
 from vlab.simulation.timeline import Phases, Timeline
 from vlab.simulation.tlb import CODE_PAGE, DATA_PAGE, Tlb, around_misses, misses_of
+from vlab.simulation.variants import SCALES, weights
 
 TECHNIQUES = ("native", "emulate", "fullvirt", "paravirt")
 HELD_OUT: dict[str, tuple[dict[str, int], ...]] = {
@@ -138,3 +139,26 @@ def test_fifo_replacement_does_not_renew_what_hits() -> None:
     assert tlb.access(pages[0]) is False
     assert tlb.access(pages[4]) is True
     assert tlb.access(pages[0]) is True
+
+
+@pytest.mark.parametrize("technique", ["native", "fullvirt", "paravirt"])
+@pytest.mark.parametrize(
+    "settings",
+    [{"tlb_entries": 128}, {"tlb_ways": 1}, {"tlb_ways": 8}, {"asid_bits": 0}, {"batch": 4}],
+    ids=str,
+)
+def test_predictions_hold_for_other_hardware(settings: dict[str, Any], technique: str) -> None:
+    """Constants are interpolated between the machines that they were recorded of."""
+    cases = (("syscall", {"n": 42}), ("pagefault", {"pages": 90}), ("ctxswitch", {"n": 31}))
+    for workload, params in cases:
+        check(Case(workload, params, settings), technique)
+
+
+@pytest.mark.parametrize("option", sorted(SCALES))
+def test_the_default_needs_no_variation(option: str) -> None:
+    """Recorded differences count fully at their own value, and not at the default."""
+    for record in constants()["techniques"].values():
+        values = [int(value) for value in record["variants"].get(option, {})]
+        if values:
+            assert weights(option, SCALES[option][0], values) == {}
+            assert all(weights(option, value, values) == {value: 1} for value in values)

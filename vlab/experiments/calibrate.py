@@ -19,7 +19,7 @@ from vlab.clock import FREQUENCY
 from vlab.costs import preset, price
 from vlab.devices.disk import DiskTiming
 from vlab.experiments import TECHNIQUES, run
-from vlab.experiments.calibrate_sessions import QUIET, phases, touched_by_fault
+from vlab.experiments.calibrate_sessions import QUIET, phases, touched_by_fault, until_timer
 from vlab.experiments.catalogue import workload
 from vlab.hardware import HardwareOptions
 from vlab.modes import IMAGES
@@ -267,14 +267,12 @@ def boot(mode: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``boot``: the counters; ``timer_start``: the cycle at which the kernel sets its timer
-        for the first time, from which it ticks.
+        ``boot``: the counters; ``timer_start``: those when the kernel sets its timer for the
+        first time, from which it ticks.
     """
     result = measured("hello", mode, {}, QUIET)
-    devices = result.machine.machine.board.bus.devices
-    timer = next(device for device in devices if device.name == "sbi-timer")
-    start = timer.deadline - FREQUENCY // QUIET["hz"]
-    return {"boot": flatten(result.counters_total - result.counters), "timer_start": start}
+    outside = flatten(result.counters_total - result.counters)
+    return {"boot": outside, "timer_start": until_timer(mode)}
 
 
 def calibrate() -> dict[str, Any]:

@@ -32,6 +32,13 @@ def interrupts_off(live: Session) -> bool:
     return csrs["masked"] == 1 if "masked" in csrs else csrs["sstatus"] & 2 == 0
 
 
+def until_timer(mode: str) -> Vector:
+    """Return what was counted when the kernel sets its timer for the first time."""
+    live = session("hello", mode=mode, set=QUIET)
+    live.until(symbol="timer_set")
+    return difference(counted(live), {})
+
+
 def phases(mode: str) -> dict[str, Vector]:
     """Return what happens from moment to moment of a sleep until the next tick.
 

@@ -80,7 +80,7 @@ class Simulation:
     def tick(self, total: Vector, before: Vector) -> None:
         """Add the ticks that fall into the region, from where it begins to where it ends."""
         interval = interval_of(self.hz)
-        begin = self.time(before) - self.record["timer_start"]
+        begin = self.time(before) - self.time(self.record["timer_start"])
         begin += begin // interval * (one := self.time(self.record["tick"]))
         length = self.time(total)
         ticks = 0

@@ -8,6 +8,7 @@ effect is about even; those beyond are taken for the last. Differences of severa
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from math import log2
 from typing import Any
 
@@ -34,7 +35,7 @@ def weights(option: str, value: int, values: list[int]) -> dict[int, float]:
     default, scale = SCALES[option]
     points = sorted({*values, default}, key=scale)
     at = min(max(scale(value), scale(points[0])), scale(points[-1]))
-    for low, high in zip(points, points[1:], strict=False):
+    for low, high in pairwise(points):
         if scale(low) <= at <= scale(high):
             share = (at - scale(low)) / (scale(high) - scale(low))
             found = {low: 1 - share, high: share}
