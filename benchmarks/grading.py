@@ -16,8 +16,9 @@ import time
 from pathlib import Path
 
 from vlab.grading.checks import load_checks
-from vlab.grading.classroom import Classroom, collect
+from vlab.grading.classroom import Classroom
 from vlab.grading.files import find_lab
+from vlab.grading.handed import collect
 from vlab.grading.trying import mutants, work
 from vlab.grading.verdicts import grade
 

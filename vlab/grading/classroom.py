@@ -12,99 +12,19 @@ import hashlib
 import io
 import json
 import os
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vlab import __version__
 from vlab.errors import MachineError, ParameterError
+from vlab.grading.handed import Handed, LabFiles
 from vlab.grading.notebook import LARGEST
-from vlab.grading.verdicts import TOTAL_S
+from vlab.grading.text import harmless, plain
+from vlab.grading.workers import RUNNING, end, run_worker
 from vlab.output import write_atomically
-
-SUFFIXES = (".ipynb", ".py")
-WORKER_S = TOTAL_S + 60
-"""Seconds after which the process that grades a submission is ended itself."""
-
-
-RUNNING: set[subprocess.Popen[str]] = set()
-"""Processes that grade now."""
-
-
-@dataclass(frozen=True)
-class LabFiles:
-    """Where a lab's parts are.
-
-    Attributes
-    ----------
-    source
-        The source notebook, None if there is none.
-    """
-
-    slug: str
-    checks: Path
-    source: Path | None
-
-    def digest(self) -> str:
-        """Return what grades depend on besides the submission."""
-        text = self.checks.read_bytes() + __version__.encode()
-        return hashlib.sha256(text).hexdigest()
-
-
-@dataclass(frozen=True)
-class Handed:
-    """One submission: whose it is, and its file."""
-
-    student: str
-    path: Path
-
-
-def collect(paths: Iterable[str | Path], slug: str) -> list[Handed]:
-    """Return the submissions below some paths, by student.
-
-    A path is a file ``STUDENT.ipynb`` or ``STUDENT.py``, or a directory of such files or in
-    nbgrader's layout, ``STUDENT/LAB/LAB.ipynb``.
-
-    Raises
-    ------
-    MachineError
-        If a path is not there, or nothing was handed in.
-    ParameterError
-        If two files are of the same student.
-    """
-    found: dict[str, Handed] = {}
-    for given in map(Path, paths):
-        if not given.exists():
-            raise MachineError(f"{given}: no such file or directory")
-        for one in _below(given, slug):
-            other = found.setdefault(one.student, one)
-            if other.path != one.path:
-                raise ParameterError(f"two submissions of {one.student}: {other.path}, {one.path}")
-    if not found:
-        raise MachineError(f"no submission of lab {slug} in {', '.join(map(str, paths))}")
-    return [found[name] for name in sorted(found)]
-
-
-def _below(path: Path, slug: str) -> Iterable[Handed]:
-    if not path.is_dir():
-        if path.suffix in SUFFIXES:
-            yield Handed(path.stem, path)
-        return
-    for entry in sorted(path.iterdir()):
-        if entry.suffix in SUFFIXES and not entry.is_dir():
-            yield Handed(entry.stem, entry)
-        elif entry.is_dir():
-            for suffix in SUFFIXES:
-                file = entry / slug / f"{slug}{suffix}"
-                if file.is_symlink() or file.exists():
-                    yield Handed(entry.name, file)
-                    break
 
 
 class Classroom:
@@ -128,16 +48,17 @@ class Classroom:
         except OSError as error:
             raise MachineError(f"{self.folder}: cannot be made ({error.strerror})") from None
         self.digest = lab.digest()
+        self.stopped = False
 
     def record(self, one: Handed) -> Path:
         """Return the file of a student's grade."""
-        return self.folder / f"{one.student}.json"
+        return self.folder / f"{file_name(one.student)}.json"
 
     def key(self, one: Handed) -> str:
         """Return what a grade depends on."""
         digest = hashlib.sha256(self.digest.encode())
         with suppress(OSError):
-            if one.path.is_symlink():
+            if any(part.is_symlink() for part in (one.path, *one.path.parents)[: one.own]):
                 digest.update(b"a link")
             elif one.path.is_file():
                 with one.path.open("rb") as file:
@@ -150,7 +71,7 @@ class Classroom:
             stored: dict[str, Any] = json.loads(self.record(one).read_text("utf-8"))
         except (OSError, ValueError):
             return None
-        return stored if stored.get("key") == self.key(one) else None
+        return stored if stored.get("key") == self.key(one) and not stored["broken"] else None
 
     def grade(
         self,
@@ -168,8 +89,13 @@ class Classroom:
                     one = waiting[done]
                     grades[one.student] = done.result()
                     if tell is not None:
-                        tell(len(submissions) - len(todo) + number, len(submissions), one.student)
+                        tell(
+                            len(submissions) - len(todo) + number,
+                            len(submissions),
+                            plain(one.student),
+                        )
             except BaseException:
+                self.stopped = True
                 pool.shutdown(wait=False, cancel_futures=True)
                 for process in list(RUNNING):
                     end(process)
@@ -178,7 +104,9 @@ class Classroom:
 
     def _grade(self, one: Handed) -> dict[str, Any]:
         key = self.key(one)
-        found = {"student": one.student, "key": key, **run_worker(one.path, self.lab)}
+        found = {"student": one.student, "key": key, **run_worker(one, self.lab)}
+        if self.stopped:
+            raise KeyboardInterrupt
         text = json.dumps(found, indent=1)
         write_atomically(self.record(one), lambda: text.encode())
         return found
@@ -190,56 +118,17 @@ class Classroom:
         write_atomically(self.out, lambda: table(grades).encode())
         for grade in grades:
             text = page(self.lab.slug, grade)
-            write_atomically(self.folder / f"{grade['student']}.html", lambda t=text: t.encode())
+            path = self.folder / f"{file_name(grade['student'])}.html"
+            write_atomically(path, lambda t=text: t.encode())
         summary(self.lab.slug, grades).save(self.folder / "class.svg")
 
 
-def run_worker(path: Path, lab: LabFiles) -> dict[str, Any]:
-    """Grade a file in a process of its own; one that hangs or dies becomes the reason."""
-    job = {"path": str(path.absolute()), "checks": str(lab.checks.absolute())}
-    job["source"] = str(lab.source.absolute()) if lab.source else ""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "vlab.grading.worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        start_new_session=True,
-    )
-    RUNNING.add(process)
-    try:
-        said, errors = process.communicate(json.dumps(job) + "\n", timeout=WORKER_S)
-        result: dict[str, Any] = json.loads(said)
-    except subprocess.TimeoutExpired:
-        result = nothing(lab, f"grading did not end within {WORKER_S} seconds")
-    except ValueError:
-        result = nothing(lab, f"grading failed: {' '.join(errors.split())[-300:]}")
-    finally:
-        end(process)
-        RUNNING.discard(process)
-    return result
-
-
-def end(process: subprocess.Popen[str]) -> None:
-    """End a process and what it has started."""
-    if process.poll() is None:
-        with suppress(OSError):
-            if hasattr(os, "killpg"):
-                os.killpg(process.pid, signal.SIGKILL)
-            else:
-                process.kill()
-        process.wait()
-
-
-def nothing(lab: LabFiles, reason: str) -> dict[str, Any]:
-    """Return a grade of no points."""
-    from vlab.grading.checks import load_checks
-    from vlab.grading.verdicts import Grade, Verdict
-
-    checks = load_checks(lab.checks)
-    failed = [Verdict(c.name, c.points, c.hidden, False, reason, "", 0.0) for c in checks]
-    return Grade(failed, reason).to_dict()
+def file_name(student: str) -> str:
+    """Return a name that every file system takes, for a student's files."""
+    kept = re.sub(r"[^\w.@+-]", "_", student, flags=re.ASCII)
+    if kept == student and len(kept) <= 100:
+        return kept
+    return f"{kept[:80]}-{hashlib.sha256(os.fsencode(student)).hexdigest()[:10]}"
 
 
 def table(grades: Sequence[dict[str, Any]]) -> str:
@@ -253,8 +142,3 @@ def table(grades: Sequence[dict[str, Any]]) -> str:
         row = [grade["student"], grade["score"], grade["most"], *points]
         writer.writerow(map(harmless, [*row, grade["reason"], grade["confined"]]))
     return text.getvalue()
-
-
-def harmless(value: Any) -> Any:
-    """Return a cell that no spreadsheet takes for a formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value

@@ -6,31 +6,53 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vlab import progress
-from vlab.errors import ParameterError
+from vlab.errors import MachineError, ParameterError
 from vlab.grading import making
-from vlab.grading.classroom import Classroom, collect
+from vlab.grading.classroom import Classroom
 from vlab.grading.files import find_lab
+from vlab.grading.handed import collect
+from vlab.grading.remote import freedom
+from vlab.grading.text import plain
 from vlab.grading.trying import report
 from vlab.output import check_writable
 
 
-def grade(submissions: Sequence[str], lab: str, out: str, jobs: int, course: str) -> None:
-    """Grade a class and say how it went."""
+def grade(
+    submissions: Sequence[str],
+    lab: str,
+    out: str,
+    jobs: int,
+    course: str,
+    unconfined: bool = False,
+) -> None:
+    """Grade a class and say how it went.
+
+    Parameters
+    ----------
+    unconfined
+        Grade even where system calls cannot be filtered.
+    """
     if jobs < 1:
         raise ParameterError(f"--jobs {jobs}: at least 1")
     files = find_lab(lab, course)
     handed = collect(submissions, files.slug)
     check_writable(out)
+    free = freedom()
+    if free and not unconfined:
+        raise MachineError(
+            f"{free}, so submissions would run with your rights to files and network: grade on "
+            "Linux or in a container, or add --unconfined if you trust them"
+        )
+    print(
+        f"submissions are {f'NOT confined: {free}' if free else 'confined: they can only compute'}"
+    )
     classroom = Classroom(files, Path(out))
     with progress.runs() as tell:
         grades = classroom.grade(handed, jobs, tell)
     classroom.write(grades)
     for one in grades:
         why = f"  {one['reason']}" if one["reason"] else ""
-        print(f"{one['student']:24} {one['score']:3}/{one['most']}{why}")
-    free = {one["confined"] for one in grades if one["confined"]}
-    for reason in sorted(free):
-        print(f"not confined: {reason}")
+        print(f"{plain(one['student']):24} {one['score']:3}/{one['most']}{why}")
     print(f"{out}: {len(grades)} students; feedback and class.svg in {classroom.folder}")
 
 

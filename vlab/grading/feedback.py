@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from vlab.grading.text import plain
+
 if TYPE_CHECKING:
     from vlab.figures import Drawing
 
@@ -29,19 +31,27 @@ pre {{ background: #f4f4f4; padding: 0.6rem; overflow-x: auto; max-height: 20rem
 """
 
 
+CELLS = (
+    "<h2>Cells that raised an error when they were graded</h2>\n<p>Here only what the checks ask "
+    "for matters, and only the standard library is there: no vlab, no numpy, no "
+    "<code>lab</code>.</p>\n"
+)
+
+
 def page(slug: str, grade: dict[str, Any]) -> str:
     """Return a student's feedback as a page of HTML."""
     notes = [f"The submission could not be graded: {grade['reason']}"] if grade["reason"] else []
-    notes += [f"When your code was run, {error}" for error in grade["errors"]]
     checks = "".join(section(one) for one in grade["verdicts"])
+    errors = "".join(f"<li>{escape(error)}</li>" for error in grade["errors"])
+    cells = f"{CELLS}<ul>{errors}</ul>" if errors else ""
     printed = grade["printed"].strip()
     shown = f"<h2>What it printed (the end)</h2><pre>{escape(printed)}</pre>" if printed else ""
     return PAGE.format(
-        title=escape(f"Lab {slug}: {grade['student']}"),
+        title=escape(f"Lab {slug}: {plain(grade['student'])}"),
         score=grade["score"],
         most=grade["most"],
         notes="".join(f'<p class="note">{escape(note)}</p>' for note in notes),
-        checks=checks,
+        checks=checks + cells,
         printed=shown,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vlab.errors import MachineError, unknown
-from vlab.grading.classroom import LabFiles
+from vlab.grading.handed import LabFiles
 
 
 def labs(course: str | Path) -> list[str]:

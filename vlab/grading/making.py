@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vlab.errors import MachineError, ParameterError
-from vlab.grading.classroom import LabFiles
+from vlab.grading.handed import LabFiles
 from vlab.output import write_atomically
 
 MARK = re.compile(r"^\s*### (BEGIN|END) SOLUTION[^\n]*\n?", re.MULTILINE)

@@ -12,25 +12,30 @@ from vlab.errors import VlabError
 LARGEST = 8 << 20
 """Bytes of a submission that are read."""
 
-MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
-PLACEHOLDER = "raise NotImplementedError()"
+MARK = re.compile(r"^(?=# (?:%%|In\[))", re.MULTILINE)
+"""Where a cell begins in a program that was made of a notebook."""
 
 
 class UnreadableSubmission(VlabError):
     """A file that is no notebook or Python program; the message says why."""
 
 
-def read(path: Path) -> bytes:
+def read(path: Path, own: int = 1) -> bytes:
     """Return the content of a submission's file.
+
+    Parameters
+    ----------
+    own
+        Components at the end of the path that the student has chosen, or could have.
 
     Raises
     ------
     UnreadableSubmission
-        If it is missing, a link, something else than a file, or too large.
+        If it is missing, behind a link, something else than a file, or too large.
     """
     try:
-        if path.is_symlink():
-            raise UnreadableSubmission("is a symbolic link, which is not followed")
+        if any(part.is_symlink() for part in (path, *path.parents)[:own]):
+            raise UnreadableSubmission("is behind a symbolic link, which is not followed")
         if not path.is_file():
             raise UnreadableSubmission("is not a file" if path.exists() else "is not there")
         if path.stat().st_size > LARGEST:
@@ -41,7 +46,7 @@ def read(path: Path) -> bytes:
 
 
 def cells_of(data: bytes, is_notebook: bool, given: frozenset[str] = frozenset()) -> list[str]:
-    """Return the code that a submission consists of, cell by cell.
+    """Return the code that a submission consists of, cell by cell; of other cells, nothing.
 
     Parameters
     ----------
@@ -56,8 +61,8 @@ def cells_of(data: bytes, is_notebook: bool, given: frozenset[str] = frozenset()
     if "\0" in text:
         raise UnreadableSubmission("is not text: it has zero bytes")
     if not is_notebook:
-        return [text]
-    return [MAGIC.sub("pass", cell.text) for cell in parse(text) if cell.is_work(given)]
+        return MARK.split(text)
+    return [cell.text if cell.is_work(given) else "" for cell in parse(text)]
 
 
 class Cell:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import queue
+import select
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from typing import Any
 
 from vlab.errors import VlabError
 from vlab.grading.sandbox.wire import LIMIT, WireError, decode, encode
+from vlab.grading.text import plain, printable
 
 CALL_S, CELLS_S, CPU_S = 5, 10, 60
 """Seconds for one call, for defining everything, and of processor time in all."""
@@ -26,6 +28,12 @@ QUEUED = 64
 
 SHOWN = 4000
 """Bytes of what it printed that are kept."""
+
+NOTED = 20
+"""Errors of cells that are kept."""
+
+PIECE = getattr(select, "PIPE_BUF", 0)
+"""Bytes that a pipe which can be written to takes without waiting; 0: nobody can tell."""
 
 
 def environment() -> dict[str, str]:
@@ -39,7 +47,15 @@ class SubmissionError(VlabError):
 
 
 class SubmissionDied(SubmissionError):
-    """Its process is gone, or was ended."""
+    """Its process is gone, or was ended.
+
+    Attributes
+    ----------
+    cell
+        Number of the cell that was being run, from 0; None if all had been.
+    """
+
+    cell: int | None = None
 
 
 class Submission:
@@ -76,12 +92,30 @@ class Submission:
         )
         self.arrived: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         threading.Thread(target=self._receive, daemon=True).start()
+        self.errors: list[str] = []
         try:
             self.freedom = str(self._answer(CELLS_S, "its process")[-1])
-            self.errors = [str(one) for one in self.ask("cells", list(cells), seconds=CELLS_S)[-1]]
-        except (SubmissionDied, TypeError):
+            self._define(cells)
+        except SubmissionDied:
             self.remove()
             raise
+
+    def _define(self, cells: Sequence[str]) -> None:
+        """Run the cells; one that ends the process is named by the exception."""
+        end = time.monotonic() + CELLS_S
+        for number, cell in enumerate(cells):
+            if not cell.strip():
+                continue
+            name = f"cell {number + 1}"
+            try:
+                said = self.ask("cell", name, cell, seconds=max(0.0, end - time.monotonic()))[1:]
+            except WireError as error:
+                said = (f"not run: {error}",)
+            except SubmissionDied as error:
+                error.cell = number
+                raise
+            if said and said[0] and len(self.errors) < NOTED:
+                self.errors.append(plain(f"{name}: {said[0]}"))
 
     def _receive(self) -> None:
         """Pass on what arrives, as it arrives; nothing at the end."""
@@ -101,14 +135,30 @@ class Submission:
         SubmissionDied
             If there is none in time; the process is ended then.
         """
+        what, data = plain(str(request[1]), 60), encode(request)
         if self.process.poll() is not None:
-            raise self._died(str(request[1])[:60])
-        assert self.process.stdin is not None
+            raise self._died(what)
         try:
-            self.process.stdin.write(encode(request))
+            self._send(data, seconds, what)
         except OSError:
-            raise self._died(str(request[1])[:60]) from None
-        return self._answer(seconds, str(request[1]) if request[0] != "cells" else "its cells")
+            raise self._died(what) from None
+        return self._answer(seconds, what)
+
+    def _send(self, data: bytes, seconds: float, what: str) -> None:
+        """Send a message to a process that may not read it."""
+        assert self.process.stdin is not None
+        pipe, end = self.process.stdin.fileno(), min(time.monotonic() + seconds, self.until)
+        while data:
+            if PIECE and not select.select([], [pipe], [], max(0.0, end - time.monotonic()))[1]:
+                raise self._late(seconds, what)
+            data = data[os.write(pipe, data[:PIECE] if PIECE else data) :]
+
+    def _late(self, seconds: float, what: str) -> SubmissionDied:
+        """End the process, and return why."""
+        self.close()
+        if time.monotonic() >= self.until:
+            return SubmissionDied(f"{what}: the time for all calls was used up")
+        return SubmissionDied(f"{what}: did not end within {seconds:.3g} seconds")
 
     def _answer(self, seconds: float, what: str) -> tuple[Any, ...]:
         end = min(time.monotonic() + seconds, self.until)
@@ -116,15 +166,11 @@ class Submission:
             try:
                 data = self.arrived.get(timeout=max(0.0, end - time.monotonic()))
             except queue.Empty:
-                self.close()
-                over = "the time for all calls was used up"
-                late = f"did not end within {seconds:g} seconds"
-                why = over if time.monotonic() >= self.until else late
-                raise SubmissionDied(f"{what}: {why}") from None
+                raise self._late(seconds, what) from None
             if not data:
                 raise self._died(what)
             self.pending += data
-            if len(self.pending) > 2 * LIMIT:
+            if len(self.pending) > LIMIT:
                 self.close()
                 raise SubmissionDied(f"{what}: sent something endless instead of an answer")
         line, _, self.pending = self.pending.partition(b"\n")
@@ -154,7 +200,7 @@ class Submission:
         try:
             with self.printed.open("rb") as file:
                 file.seek(max(0, file.seek(0, 2) - SHOWN))
-                return file.read().decode("utf-8", "replace")
+                return printable(file.read().decode("utf-8", "replace"))
         except OSError:
             return ""
 
@@ -172,6 +218,15 @@ class Submission:
         self.scratch.cleanup()
 
 
+def freedom() -> str:
+    """Return why submissions cannot be confined on this machine, nothing if they can."""
+    probe = Submission([])
+    try:
+        return probe.freedom
+    finally:
+        probe.remove()
+
+
 class RemoteSolution:
     """What a submission has defined, as attributes: functions, classes and plain values."""
 
@@ -185,7 +240,7 @@ class RemoteSolution:
         if kind == "value" and len(rest) == 1:
             return rest[0]
         if kind not in ("function", "class"):
-            raise SubmissionError(f"{name}: {rest[0] if rest else 'no answer'}")
+            raise SubmissionError(f"{name}: {plain(str(rest[0] if rest else 'no answer'))}")
 
         def call(*arguments: Any) -> Any:
             return self._result(self._submission.ask("call", name, list(arguments)), name)
@@ -199,7 +254,7 @@ class RemoteSolution:
         if kind == "object" and len(rest) == 1 and isinstance(rest[0], int):
             return RemoteObject(self, rest[0], name)
         if kind == "raised" and len(rest) == 1:
-            raise SubmissionError(f"{name} raised {rest[0]}")
+            raise SubmissionError(f"{name} raised {plain(str(rest[0]))}")
         raise SubmissionError(f"{name}: sent something else instead of an answer")
 
 

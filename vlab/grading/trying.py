@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vlab.errors import MachineError
 from vlab.grading.checks import load_checks
-from vlab.grading.classroom import LabFiles
+from vlab.grading.handed import LabFiles
 from vlab.grading.making import released, solved
 from vlab.grading.notebook import parse
 from vlab.grading.verdicts import Grade, grade

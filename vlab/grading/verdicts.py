@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from vlab.grading.checks import Check
 from vlab.grading.remote import RemoteSolution, Submission, SubmissionDied, SubmissionError
+from vlab.grading.text import plain
 
 TOTAL_S = 120
 """Seconds for a whole submission."""
 
-DEATHS = 4
-"""Times that a submission's process is started anew after it had to be ended."""
+DEATHS, LEFT_OUT = 4, 2
+"""Times that a submission's process is started anew after it had to be ended, and cells that
+are left out because they end it."""
+
+CHECK_S = 30
+"""Seconds for one check, the machine's time included."""
+
+
+class CheckLate(SubmissionError):
+    """A check did not end; what its submission would have answered next is not known."""
 
 
 @dataclass
@@ -76,7 +88,8 @@ class Grading:
     """One submission being graded: its process, started anew if it had to be ended."""
 
     def __init__(self, cells: Sequence[str]) -> None:
-        self.cells = cells
+        self.cells = list(cells)
+        self.left_out: list[str] = []
         self.until = time.monotonic() + TOTAL_S
         self.result = Grade()
         self.submission: Submission | None = None
@@ -90,14 +103,25 @@ class Grading:
             if self.starts > DEATHS:
                 raise SubmissionDied("not run: the submission had to be ended too often")
             self.starts += 1
-            try:
-                self.submission = Submission(self.cells, self.until)
-            except SubmissionDied as error:
-                self.result.reason = str(error)
-                raise
-            self.result.errors = self.submission.errors
+            self.submission = self.start()
+            self.result.errors = [*self.left_out, *self.submission.errors]
             self.result.confined = self.submission.freedom
         return RemoteSolution(self.submission)
+
+    def start(self) -> Submission:
+        """Return a process in which the cells have run, but those that it did not survive."""
+        while True:
+            try:
+                return Submission(self.cells, self.until)
+            except SubmissionDied as error:
+                if error.cell is not None:
+                    self.cells[error.cell] = ""
+                    self.left_out.append(f"{error}; it was left out")
+                if len(self.left_out) > LEFT_OUT or not any(map(str.strip, self.cells)):
+                    self.result.reason = str(error)
+                    raise
+                if error.cell is None:
+                    raise
 
     def run(self, check: Check) -> None:
         """Run one check and note its verdict."""
@@ -105,11 +129,13 @@ class Grading:
         try:
             if begin > self.until:
                 raise SubmissionDied(f"not run: {TOTAL_S} seconds were used up before")
-            check.run(self.solution())
+            with alarm(CHECK_S):
+                check.run(self.solution())
         except SubmissionError as error:
             message = f"{error}; look at {check.where}"
+            self.end_if_dead(always=isinstance(error, CheckLate))
         except Exception as error:
-            message = str(error) if hasattr(error, "where") else said(error, check)
+            message = plain(str(error)) if hasattr(error, "where") else said(error, check)
         self.end_if_dead()
         passed, seconds = not message, round(time.monotonic() - begin, 2)
         self.result.verdicts.append(
@@ -124,19 +150,53 @@ class Grading:
             self.submission = None
 
 
-def grade(cells: Sequence[str], checks: Sequence[Check]) -> Grade:
-    """Run checks on what cells define, in a process that is confined as the platform allows."""
+def grade(
+    cells: Sequence[str], checks: Sequence[Check], tell: Callable[[Grade], None] | None = None
+) -> Grade:
+    """Run checks on what cells define, in a process that is confined as the platform allows.
+
+    Parameters
+    ----------
+    tell
+        Called after each check, with what there is so far.
+    """
     begin, grading = time.monotonic(), Grading(cells)
     try:
         for check in checks:
             grading.run(check)
+            grading.result.seconds = round(time.monotonic() - begin, 2)
+            if tell is not None:
+                tell(grading.result)
     finally:
         grading.end_if_dead(always=True)
-    grading.result.seconds = round(time.monotonic() - begin, 2)
     return grading.result
+
+
+def unrun(checks: Sequence[Check], message: str) -> list[Verdict]:
+    """Return verdicts on checks that were not run."""
+    return [Verdict(c.name, c.points, c.hidden, False, message, "", 0.0) for c in checks]
+
+
+@contextmanager
+def alarm(seconds: int) -> Iterator[None]:
+    """Raise `CheckLate` in what takes longer, where the platform can and we may."""
+    main = threading.current_thread() is threading.main_thread()
+    if not hasattr(signal, "setitimer") or not main:
+        yield
+        return
+
+    def late(*_: Any) -> None:
+        raise CheckLate(f"the check did not end within {seconds} seconds")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def said(error: Exception, check: Check) -> str:
     """Return an error of a check as one line."""
-    text = " ".join(str(error).split())[:400]
-    return f"{type(error).__name__}: {text}; look at {check.where}"
+    return f"{type(error).__name__}: {plain(str(error), 400)}; look at {check.where}"

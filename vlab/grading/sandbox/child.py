@@ -6,10 +6,18 @@ does to this process, only its answers are looked at, and they are plain data (`
 """
 
 from __future__ import annotations
+import __future__
 
+import ast
 import contextlib
+import functools
+import io
+import itertools
+import operator
 import os
+import re
 import sys
+import warnings
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import confinement
@@ -18,7 +26,7 @@ import wire
 del sys.path[0]
 
 PRELOADED = (
-    "__future__", "abc", "array", "base64", "binascii", "bisect", "cmath", "collections",
+    "__future__", "abc", "ast", "array", "base64", "binascii", "bisect", "cmath", "collections",
     "collections.abc", "contextlib", "copy", "dataclasses", "datetime", "decimal", "enum",
     "encodings.idna", "encodings.latin_1", "fractions", "functools", "hashlib", "heapq", "inspect",
     "io", "itertools", "json", "linecache", "math", "numbers", "operator", "random", "re",
@@ -27,16 +35,56 @@ PRELOADED = (
 )  # fmt: skip
 """What submissions may import: after this no file is opened any more."""
 
+IMPORTS = (ast.Import, ast.ImportFrom)
 
-def run_cells(cells: list[str], names: dict[str, object]) -> list[str]:
-    """Run cells as a notebook does: one that fails does not keep the next from running."""
-    said = []
-    for number, cell in enumerate(cells, 1):
-        try:
-            exec(compile(cell, f"<cell {number}>", "exec"), names)
-        except BaseException as error:
-            said.append(f"cell {number}: {describe(error)}")
+
+MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
+
+
+def run_cell(cell: str, name: str, names: dict[str, object]) -> str:
+    """Run a cell and return what it raised, nothing if it came to its end.
+
+    Whoever has imported vlab at the head of a cell loses the import, not the functions below.
+    """
+    said = ""
+    try:
+        tree, features = parsed(cell, name)
+        for lines in parts(tree):
+            code = compile(ast.Module(lines, []), name, "exec", features, dont_inherit=True)
+            try:
+                exec(code, names)
+            except ImportError as error:
+                if not isinstance(lines[0], IMPORTS):
+                    raise
+                said = said or describe(error)
+    except BaseException as error:
+        said = said or describe(error)
     return said
+
+
+def parsed(cell: str, name: str) -> tuple[ast.Module, int]:
+    """Return the syntax of a cell, without lines for the notebook, and its features."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            tree = ast.parse(cell, name)
+        except SyntaxError:
+            tree = ast.parse(MAGIC.sub("pass", cell), name)
+    known = [
+        getattr(__future__, one.name).compiler_flag
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and node.module == "__future__"
+        for one in node.names
+        if hasattr(__future__, one.name)
+    ]
+    return tree, functools.reduce(operator.or_, known, 0)
+
+
+def parts(tree: ast.Module) -> list[list[ast.stmt]]:
+    """Return the statements of a cell: each import for itself, what is between them together."""
+    places = enumerate(tree.body, 1)
+    groups = itertools.groupby(places, lambda at: isinstance(at[1], IMPORTS) * at[0])
+    return [[node for _, node in group] for _, group in groups]
 
 
 def describe(error: BaseException) -> str:
@@ -55,6 +103,20 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}{place}"
 
 
+class Printed(io.RawIOBase):
+    """Where prints go: a file up to its limit, nowhere from there on."""
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    def write(self, data: object) -> int:
+        """Write what there is room for, and say that it was all."""
+        with contextlib.suppress(OSError):
+            os.write(1, data)  # type: ignore[arg-type]
+        return memoryview(data).nbytes  # type: ignore[arg-type]
+
+
 class Server:
     """Answers requests about what the submission has defined."""
 
@@ -65,8 +127,8 @@ class Server:
     def answer(self, request: tuple[object, ...]) -> object:
         """Return the answer to a request: its kind, and what belongs to it."""
         what, *rest = request
-        if what == "cells":
-            return "ran", run_cells(rest[0], self.names)  # type: ignore[arg-type]
+        if what == "cell":
+            return "ran", run_cell(rest[1], f"<{rest[0]}>", self.names)  # type: ignore[arg-type]
         if what == "get":
             return self.describe(self.names[rest[0]]) if rest[0] in self.names else ("missing",)
         target, arguments = rest[0], rest[1]
@@ -102,6 +164,7 @@ def main() -> None:
         os.dup2(printed, stream)
     server, write, requests = Server(), os.write, os.dup(0)
     sys.stdin = None  # type: ignore[assignment]
+    sys.stdout = sys.stderr = io.TextIOWrapper(Printed(), "utf-8", "replace", line_buffering=True)
     read, encode, decode, failure = os.read, wire.encode, wire.decode, wire.WireError
     free, pending = confinement.filter_calls(), b""
     write(answers, encode(("ready", free)))
