@@ -9,6 +9,7 @@ import argparse
 import ctypes
 import random
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -37,10 +38,21 @@ HOST_ONLY = {
 }  # fmt: skip
 """Words that only some engines use, or that are scratch between instructions."""
 
-SHARED = np.ones(WORDS, dtype=bool)
-for _name in HOST_ONLY:
-    SHARED[LAYOUT[_name][0] : sum(LAYOUT[_name])] = False
-SHARED[LAYOUT["x"][0] + 32] = False
+BLOCKS = [name for name in LAYOUT if name.startswith(("block", "code_bytes", "code_flushes"))]
+BLOCKS += ["instructions_translated"]
+"""Words of the emulated translator, which only engines under it use."""
+
+
+def shared(left_out: Iterable[str]) -> np.ndarray:
+    """Return which words of a record all engines share."""
+    words = np.ones(WORDS, dtype=bool)
+    for name in left_out:
+        words[LAYOUT[name][0] : sum(LAYOUT[name])] = False
+    words[LAYOUT["x"][0] + 32] = False
+    return words
+
+
+SHARED = shared([*HOST_ONLY, *BLOCKS])
 
 SLICES = (1, 1, 2, 3, 7, 20, 50, 200)
 LINES = (1, 3, 5, 7, 9, 11)
@@ -68,16 +80,22 @@ class Abreast:
     ----------
     seen : Counter
         What happened, by name: proof that a program exercises what it is meant to.
+
+    Parameters
+    ----------
+    chosen, shared
+        Other engines, and which words of their records must be equal.
     """
 
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
+    def __init__(self, seed: int, chosen: Sequence[Any] = (), shared: np.ndarray = SHARED) -> None:
+        self.seed, self.shared = seed, shared
         self.rng = random.Random(seed)
         program = Program(seed)
-        self.engines = engines()
+        self.engines = tuple(chosen) or engines()
         self.harts = tuple(self._hart(engine, program) for engine in self.engines)
-        self.harts[-1].code_limit = FEW_PAGES
-        self.harts[-1].jit_limit = min(self.harts[-1].jit_limit, LITTLE_CODE)
+        if not chosen:
+            self.harts[-1].code_limit = FEW_PAGES
+            self.harts[-1].jit_limit = min(self.harts[-1].jit_limit, LITTLE_CODE)
         self.seen: Counter[str] = Counter()
 
     @staticmethod
@@ -138,7 +156,7 @@ class Abreast:
     def difference(self, number: int) -> list[str]:
         """Return which words of an engine's record are not those of the reference."""
         a, b = (np.asarray(self.harts[n].words) for n in (0, number))
-        different = np.flatnonzero((a != b) & SHARED)
+        different = np.flatnonzero((a != b) & self.shared)
         found = []
         for word in different:
             name = next(n for n, (f, c) in LAYOUT.items() if f <= word < f + c)

@@ -65,6 +65,7 @@ def parser() -> Parser:
         "--param", action="append", default=[], metavar="K=V", help="of the workload; repeatable"
     )
     run.add_argument("--of", metavar="M", help="the mode that `--mode simulate` predicts")
+    _add_technique(run)
     _add_machine(run)
     _add_seed(run)
     _add_json(run)
@@ -73,6 +74,7 @@ def parser() -> Parser:
     compare.add_argument("workloads", nargs="*", metavar="WORKLOAD", help="all unless told")
     compare.add_argument("--modes", metavar="M,M", help="all five unless told")
     compare.add_argument("--figure", metavar="FILE", help="an .svg, .pdf or .png file")
+    _add_technique(compare)
     _add_machine(compare)
     _add_seed(compare)
     _add_json(compare)
@@ -80,6 +82,7 @@ def parser() -> Parser:
     boot = command("boot", boot_kernel, "boot a kernel image of your own")
     boot.add_argument("image", metavar="ELF-OR-IMAGE", help="the kernel, for RV64")
     _add_mode(boot)
+    _add_technique(boot)
     boot.add_argument("--disk", metavar="FILE", help="a disk image; changes are written back")
     boot.add_argument("--initrd", metavar="FILE", help="an initial RAM disk")
     boot.add_argument("--firmware", metavar="FILE", help="runs in M-mode first, as OpenSBI does")
@@ -133,6 +136,11 @@ def _add_mode(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--mode", default="native", metavar="M", help=modes)
 
 
+def _add_technique(sub: argparse.ArgumentParser) -> None:
+    how = "how `emulate` does it: interpreter (unless told) or dbt, dynamic binary translation"
+    sub.add_argument("--technique", metavar="T", help=how)
+
+
 def _add_seed(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--seed", type=int, default=0, metavar="N", help="for programs that use one")
 
@@ -179,6 +187,7 @@ def run_workload(options: argparse.Namespace) -> int:
             options.workload,
             options.mode,
             of=options.of,
+            technique=options.technique,
             seed=options.seed,
             progress=callback,
             **_machine(options),
@@ -201,7 +210,12 @@ def compare_modes(options: argparse.Namespace) -> int:
     _say_loading()
     with progress.runs() as on_run:
         comparison = compare(
-            options.workloads, modes, on_run=on_run, seed=options.seed, **_machine(options)
+            options.workloads,
+            modes,
+            technique=options.technique,
+            on_run=on_run,
+            seed=options.seed,
+            **_machine(options),
         )
     if options.figure:
         comparison.save(options.figure)
@@ -220,7 +234,7 @@ def boot_kernel(options: argparse.Namespace) -> int:
     from vlab.experiments.consoles import Script
 
     _check_outputs(options.json)
-    names = ("disk", "initrd", "firmware", "append", "memory")
+    names = ("disk", "initrd", "firmware", "append", "memory", "technique")
     chosen = {name: getattr(options, name) for name in names} | _machine(options)
     if options.interactive:
         result = boot_interactively(options.image, options.mode, **chosen)

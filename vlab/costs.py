@@ -56,17 +56,32 @@ _OWN_TRAPS = (
     Price("trap", "sbi_calls", "sbi_call"),
 )
 
+_EMULATED = (
+    Price("emulation", "tlb_misses", "emulated_miss"),
+    Price("emulation", "walk_references", "emulated_walk_reference"),
+    Price("emulation", "traps", "emulated_trap"),
+    Price("emulation", "interrupts", "emulated_trap"),
+    Price("emulation", "mmio_accesses", "emulated_device_access"),
+)
+
 PRICES: dict[str, tuple[Price, ...]] = {
     "native": (*_GUEST, *_OWN_TRAPS),
     "emulate": (
         *_GUEST,
         *_OWN_TRAPS,
         Price("emulation", "retired", "emulated_instruction"),
-        Price("emulation", "tlb_misses", "emulated_miss"),
-        Price("emulation", "walk_references", "emulated_walk_reference"),
-        Price("emulation", "traps", "emulated_trap"),
-        Price("emulation", "interrupts", "emulated_trap"),
-        Price("emulation", "mmio_accesses", "emulated_device_access"),
+        *_EMULATED,
+    ),
+    "dbt": (
+        *_GUEST,
+        *_OWN_TRAPS,
+        Price("emulation", "retired", "dbt_instruction"),
+        Price("emulation", "block_entries", "dbt_entry"),
+        Price("emulation", "block_dispatches", "dbt_dispatch"),
+        Price("emulation", "instructions_translated", "dbt_translation"),
+        Price("emulation", "blocks_dropped", "dbt_drop"),
+        Price("emulation", "code_flushes", "dbt_flush"),
+        *_EMULATED,
     ),
     "fullvirt": (
         *_GUEST,
@@ -85,7 +100,7 @@ PRICES: dict[str, tuple[Price, ...]] = {
         Price("monitor", "ring_requests", "ring_request"),
     ),
 }
-"""The price list of each technique."""
+"""The price list of each technique; ``dbt`` is ``emulate`` by dynamic binary translation."""
 
 
 class Cost(NamedTuple):
@@ -189,7 +204,7 @@ def price(counters: Counters, costs: Costs, mode: str) -> Cycles:
     Parameters
     ----------
     mode
-        The technique: ``native``, ``emulate``, ``fullvirt`` or ``paravirt``.
+        The technique: ``native``, ``emulate``, ``dbt``, ``fullvirt`` or ``paravirt``.
     """
     cycles = dict.fromkeys(CATEGORIES, 0)
     for category, counter, cost in price_list(mode):

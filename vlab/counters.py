@@ -86,6 +86,13 @@ class Counters:
     mmu_updates: int = count("entries", "Page-table entries that the monitor validated.")
     upcalls: int = count("upcalls", "Traps and events delivered to a ported kernel.")
     ring_requests: int = count("requests", "Requests that the monitor took from shared rings.")
+    block_entries: int = count("entries", "Translated blocks that the emulator entered.")
+    block_dispatches: int = count("entries", "Those that its dispatcher had to find.")
+    blocks_translated: int = count("blocks", "Blocks that the emulator translated.")
+    instructions_translated: int = count("instructions", "Guest instructions in those blocks.")
+    code_bytes: int = count("bytes", "Host code that the emulator emitted into its code cache.")
+    blocks_dropped: int = count("blocks", "Blocks whose instructions the guest overwrote.")
+    code_flushes: int = count("flushes", "Times the code cache was full and all was dropped.")
     device_wait_cycles: int = count("cycles", "The hart slept while a device was working.")
     idle_cycles: int = count("cycles", "The hart slept and nothing was under way but a timer.")
 
@@ -123,6 +130,11 @@ class Counters:
     def mmio_accesses(self) -> int:
         """accesses: Loads and stores that reached any device."""
         return self.mmio_by_device.total()
+
+    @property
+    def host_instructions(self) -> int:
+        """instructions: Emitted by the emulator's translator."""
+        return self.code_bytes // 4
 
     def copy(self) -> Counters:
         """Return an independent copy: the beginning of a measured region."""

@@ -41,6 +41,17 @@ def translation_counters(hart: Hart) -> Counters:
     )
 
 
+BLOCK_COUNTERS = ("block_entries", "block_dispatches", "blocks_translated",
+                  "instructions_translated", "code_bytes", "blocks_dropped",
+                  "code_flushes")  # fmt: skip
+"""Of an emulated translator: fields of the record, by the names of their counters."""
+
+
+def block_counters(hart: Hart) -> Counters:
+    """Return what an emulated translator counted."""
+    return Counters(**{name: getattr(hart, name) for name in BLOCK_COUNTERS})
+
+
 def trap_counters(hart: Hart) -> Counters:
     """Return what a hart, or a virtual CPU, did of traps, returns and CSRs."""
     traps = {CAUSE_NAMES[n]: hart.traps_taken[n] for n in CAUSE_NAMES if hart.traps_taken[n]}

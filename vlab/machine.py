@@ -16,6 +16,7 @@ from vlab.clock import FREQUENCY
 from vlab.costs import Costs, Rates
 from vlab.counters import Counters
 from vlab.exits import ExitReason
+from vlab.hart_counters import BLOCK_COUNTERS
 from vlab.isa.csr import pending
 from vlab.isa.execute import complete_load, complete_store, raise_trap
 from vlab.isa.fields import Cause
@@ -126,6 +127,7 @@ class Machine:
             self.rates["traps"],
             self.rates["returns"],
         )
+        self._blocks = [(n, rate) for n in BLOCK_COUNTERS if (rate := self.rates[n])]
 
     @property
     def guest_instructions(self) -> int:
@@ -142,8 +144,10 @@ class Machine:
         if not self.by_cycles:
             return retired + self.slept
         reference, flush, miss, trap, back = self._hardware
+        blocks = sum(getattr(hart, name) * rate for name, rate in self._blocks)
         return (
             retired * self.instruction_cost
+            + blocks
             + hart.walk_references * reference
             + hart.tlb_flushes * flush
             + hart.tlb_misses * miss

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -61,6 +62,8 @@ class PhysicalMemory:
         self.pointer = np.frombuffer(self._map, dtype=np.uint8).ctypes.data
         self.code_map: np.ndarray | None = None
         """Set by an engine that caches decoded code: nonzero for a page that it must forget."""
+        self.on_write: Callable[[int, int], None] | None = None
+        """Set by an engine that must know of writes: called with their offset and size."""
 
     def contains(self, address: int) -> bool:
         """Return whether an address is in RAM."""
@@ -83,6 +86,8 @@ class PhysicalMemory:
         self.bytes[offset : offset + len(data)] = data
         if self.code_map is not None and data:
             self.code_map[offset // PAGE : (offset + len(data) - 1) // PAGE + 1] = 0
+        if self.on_write is not None:
+            self.on_write(offset, len(data))
 
     def load(self, address: int, width: int) -> int:
         """Return ``width`` bytes as a little-endian number."""
@@ -103,6 +108,8 @@ class PhysicalMemory:
             self.code_map[offset // PAGE] = 0
             if offset % PAGE + width > PAGE:
                 self.code_map[offset // PAGE + 1] = 0
+        if self.on_write is not None:
+            self.on_write(offset, width)
 
 
 class GuestMemory:

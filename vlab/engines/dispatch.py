@@ -13,9 +13,46 @@ from vlab.isa.execute import EXIT
 from vlab.state import FAST_ENTRIES, FAST_WORDS
 
 
-def common(heat: int) -> str:
-    """Return the handlers that belong to no row, and ``run``."""
+def arrive() -> str:
+    """Return the handler that enters a block of the emulated translator at a slot of the page."""
+    return define(
+        "arrive",
+        PC
+        + """  %in = icmp ult i64 %offset, 4096
+  br i1 %in, label %enter, label %on
+enter:
+"""
+        + physical("%offset")
+        + """  %entered = call i64 @py.enter_block(ptr %hart, i64 %pa)
+  br label %on
+on:
+  %h = load ptr, ptr %slot
+"""
+        + tail("%h"),
+    )
+
+
+def physical(offset: str) -> str:
+    """Return lines that compute the physical address ``%pa`` of an offset in the page."""
     return (
+        read("page_bits")
+        + read("ram_pointer")
+        + read("ram_base")
+        + f"""  %pa.b = sub i64 %page_bits, %ram_pointer
+  %pa.p = add i64 %pa.b, %ram_base
+  %pa = add i64 %pa.p, {offset}
+"""
+    )
+
+
+def common(heat: int, blocks: bool = False) -> str:
+    """Return the handlers that belong to no row, and ``run``."""
+    step = "traced_step" if blocks else "step"
+    come = (
+        physical("%low").replace("%ram_pointer", "%ram_pointer.b").replace("%page_bits.p", "%pb.p")
+    )
+    come += "  %arrived = call i64 @py.arrive(ptr %hart, i64 %pa)\n"
+    return (arrive() if blocks else "") + (
         define(
             "synchronize",
             PC
@@ -119,8 +156,9 @@ enter:
             + write("page_pc", "%base")
             + write("page_slots", "%slots")
             + write("page_bits", "%host")
-            + """  %low = and i64 %pc, 4095
-  %place = shl i64 %low, 3
+            + "  %low = and i64 %pc, 4095\n"
+            + (come if blocks else "")
+            + """  %place = shl i64 %low, 3
   %to = add i64 %slots, %place
   %target = inttoptr i64 %to to ptr
 """
@@ -148,8 +186,8 @@ on:
   %left = load i64, ptr %budget.p
 """
             + tail("@dispatch", budget="%left", data="0")
-            + """single:
-  %done = call i64 @py.step(ptr %hart)
+            + f"""single:
+  %done = call i64 @py.{step}(ptr %hart)
   %exits = icmp eq i64 %done, 1
   br i1 %exits, label %leave, label %stay
 stay:
@@ -196,8 +234,8 @@ stay:
             PC
             + write("pc", "%pc").replace("%pc.p", "%pc.q")
             + write("budget", "%budget")
-            + """  call void @count(ptr %hart, i64 %data)
-  %status = call i64 @py.step(ptr %hart)
+            + f"""  call void @count(ptr %hart, i64 %data)
+  %status = call i64 @py.{step}(ptr %hart)
   %exits = icmp eq i64 %status, 1
   br i1 %exits, label %leave, label %stay
 stay:

@@ -70,7 +70,7 @@ def branch_body(module: Module, row: Instruction, taken: str) -> str:
         + "yes:\n"
         + taken
         + "no:\n"
-        + next_slot(tag=".n")
+        + next_slot(tag=".n", blocks=module.blocks)
     )
 
 
@@ -82,8 +82,8 @@ FAR_TARGET = PC + "  %target = add i64 %pc, %imm\n"
 
 def fast_branch(module: Module, row: Instruction) -> str:
     """A conditional branch: out of the page, and within it."""
-    far = FAR_TARGET + go_to_pc("%target")
-    near = JUMP_IN_PAGE + go_on("%target", tag=".y", heat=module.heat)
+    far = FAR_TARGET + go_to_pc("%target", blocks=module.blocks)
+    near = JUMP_IN_PAGE + go_on("%target", tag=".y", heat=module.heat, blocks=module.blocks)
     return define(f"op.{row.index}", branch_body(module, row, far)) + define(
         f"near.{row.index}", branch_body(module, row, near)
     )
@@ -101,8 +101,8 @@ LINK = (
 def fast_jal(module: Module, row: Instruction) -> str:
     """A jump: out of the page, and within it."""
     head = RD + IMM + PC + LINK
-    far = head + "  %target = add i64 %pc, %imm\n" + go_to_pc("%target")
-    near = head + JUMP_IN_PAGE + go_on("%target", heat=module.heat)
+    far = head + "  %target = add i64 %pc, %imm\n" + go_to_pc("%target", blocks=module.blocks)
+    near = head + JUMP_IN_PAGE + go_on("%target", heat=module.heat, blocks=module.blocks)
     return define(f"op.{row.index}", far) + define(f"near.{row.index}", near)
 
 
@@ -126,9 +126,9 @@ near:
   %to = add i64 %page_slots, %place
   %target = inttoptr i64 %to to ptr
 """
-        + go_on("%target", heat=module.heat)
+        + go_on("%target", heat=module.heat, blocks=module.blocks)
         + "far:\n"
-        + go_to_pc("%address", ".f")
+        + go_to_pc("%address", ".f", module.blocks)
     )
     return define(f"op.{row.index}", body)
 
@@ -226,6 +226,7 @@ def slow(module: Module, row: Instruction) -> str:
     name = module.name_of(executors()[row.index])
     body += (
         f"  %status = call i64 {name}(ptr %hart, i64 %rd, i64 %rs1, i64 %rs2, i64 %imm)\n"
+        f"{note_end(module, row)}"
         f"  %exits = icmp eq i64 %status, {EXIT}\n"
         "  br i1 %exits, label %leave, label %stay\nstay:\n"
     )
@@ -234,6 +235,16 @@ def slow(module: Module, row: Instruction) -> str:
         body += f"  call i64 @py.after_access(ptr %hart, i64 %va, i64 {access}, i64 {row.width})\n"
     body += tail("@after", data="0") + "leave:\n  ret void\n"
     return define(f"slow.{row.index}", body, "noinline cold")
+
+
+def note_end(module: Module, row: Instruction) -> str:
+    """Return lines that tell the emulated translator, if there is one, of a block's end."""
+    if not module.blocks:
+        return ""
+    from vlab.engines.block_tables import BRANCH, kind_of
+
+    call = "  %noted = call i64 @py.ended(ptr %hart, i64 %status)\n"
+    return call if kind_of(row) >= BRANCH else ""
 
 
 @cache

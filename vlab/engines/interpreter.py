@@ -27,13 +27,15 @@ EXPORTS: tuple[FunctionType, ...] = (tlb_flush, write_satp)
 """Functions whose machine code monitors may call instead of the Python they are lowered from."""
 
 
-def generate(heat: int = 0) -> str:
+def generate(heat: int = 0, blocks: bool = False) -> str:
     """Return the interpreter as LLVM IR text.
 
     Parameters
     ----------
     heat
         Taken branches to a place after which it is translated; 0: no translator.
+    blocks
+        Whether the emulated translator is told of the blocks that are entered.
     """
     from vlab.engines import code_cache, dispatch, handlers, translator
     from vlab.engines.intrinsics import INTRINSICS, PRELUDE
@@ -41,7 +43,13 @@ def generate(heat: int = 0) -> str:
     from vlab.isa import counting, execute
 
     module = Module(INTRINSICS, PRELUDE)
-    module.heat = heat
+    module.heat, module.blocks = heat, blocks
+    if blocks:
+        from vlab.engines import traced
+
+        module.intrinsics = INTRINSICS | traced.INTRINSICS
+        for function in traced.FUNCTIONS:
+            module.name_of(function)
     for function in (
         code_cache.decode_slot,
         code_cache.enter_page,
@@ -80,7 +88,7 @@ def generate(heat: int = 0) -> str:
             f"define i64 @export.{function.__name__}(ptr %hart{words}) {{\n"
             f"  %r = call i64 {module.name_of(function)}(ptr %hart{words})\n  ret i64 %r\n}}\n"
         )
-    module.chunks.append(dispatch.common(heat))
+    module.chunks.append(dispatch.common(heat, blocks))
     return module.text()
 
 
@@ -93,10 +101,10 @@ def _own_rows() -> str:
 
 
 @cache
-def _library(heat: int, own: str) -> object_cache.Library:
+def _library(heat: int, blocks: bool, own: str) -> object_cache.Library:
     names = ["run", "handlers", *(f"export.{f.__name__}" for f in EXPORTS)]
-    name = (f"translator-{heat}" if heat else "interpreter") + own
-    return object_cache.load(name, partial(generate, heat), names)
+    name = "blocks" if blocks else f"translator-{heat}" if heat else "interpreter"
+    return object_cache.load(name + own, partial(generate, heat, blocks), names)
 
 
 @cache
@@ -120,8 +128,8 @@ class Interpreter:
 
     name = "interpreter"
 
-    def __init__(self, heat: int = 0) -> None:
-        library = _library(heat, _own_rows())
+    def __init__(self, heat: int = 0, blocks: bool = False) -> None:
+        library = _library(heat, blocks, _own_rows())
         self.run_address = library["run"]
         self._run = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_void_p)(library["run"])
         self._decoder = _decoder()

@@ -100,31 +100,44 @@ w.heat{tag}:
 """
 
 
-def go_on(slot: str, data: str = "%data", tag: str = "", heat: int = 0) -> str:
-    """Return lines that retire the instruction and jump to the handler of a slot."""
+def go_on(
+    slot: str, data: str = "%data", tag: str = "", heat: int = 0, blocks: bool = False
+) -> str:
+    """Return lines that retire the instruction and jump to the handler of a slot.
+
+    With ``blocks`` the instruction ends a block of the emulated translator.
+    """
     warm = warmer(heat, slot, f"%left{tag}", data, tag)
-    return f"""  %left{tag} = sub i64 %budget, 1
+    if blocks:
+        warm = tail("@arrive", slot, f"%left{tag}", data)
+    on = f"{warm}  %h{tag} = load ptr, ptr {slot}\n" + tail(f"%h{tag}", slot, f"%left{tag}", data)
+    return f"""{block_ends(blocks, tag)}  %left{tag} = sub i64 %budget, 1
   %over{tag} = icmp eq i64 %left{tag}, 0
   br i1 %over{tag}, label %stop{tag}, label %go{tag}, !prof !0
 go{tag}:
-{warm}  %h{tag} = load ptr, ptr {slot}
-{tail(f"%h{tag}", slot, f"%left{tag}", data)}stop{tag}:
+{warm if blocks else on}stop{tag}:
 {tail("@stop", slot, "0", data)}"""
 
 
-def next_slot(data: str = "%data", tag: str = "") -> str:
+def next_slot(data: str = "%data", tag: str = "", blocks: bool = False) -> str:
     """Return lines that retire the instruction and go on with the one behind it."""
     return (
         LENGTH.replace("%length", f"%length{tag}")
         + f"  %next{tag} = getelementptr i8, ptr %slot, i64 %length{tag}\n"
-        + go_on(f"%next{tag}", data, tag)
+        + go_on(f"%next{tag}", data, tag, blocks=blocks)
     )
 
 
-def go_to_pc(target: str, tag: str = "") -> str:
+def block_ends(blocks: bool, tag: str = "") -> str:
+    """Return lines that note the end of a block, if there are any."""
+    return write("block_due", "1").replace("%block_due.p", f"%due.p{tag}") if blocks else ""
+
+
+def go_to_pc(target: str, tag: str = "", blocks: bool = False) -> str:
     """Return lines that retire the instruction and go on at a virtual address."""
     return (
-        field("pc").replace("%pc.p", f"%pc.p{tag}")
+        block_ends(blocks, tag)
+        + field("pc").replace("%pc.p", f"%pc.p{tag}")
         + f"""  store i64 {target}, ptr %pc.p{tag}
   %left{tag} = sub i64 %budget, 1
 {tail("@dispatch", budget=f"%left{tag}")}"""

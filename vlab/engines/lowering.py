@@ -82,6 +82,7 @@ class Module:
         self.records = records or {"hart": LAYOUT}
         self.intrinsics = intrinsics
         self.heat = 0
+        self.blocks = False
         self.chunks = [prelude]
         self.names: dict[Any, str] = {}
         self.queue: list[tuple[FunctionType, str, str]] = []

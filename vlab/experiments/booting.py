@@ -13,8 +13,10 @@ from vlab.experiments.consoles import Console, Script, terminal
 from vlab.experiments.result import Result
 from vlab.experiments.running import (
     INSTRUCTION_LIMIT,
+    check_code_cache,
     check_machine,
     check_mode,
+    check_technique,
     from_outcome,
     parse_size,
 )
@@ -29,6 +31,7 @@ def boot(
     *,
     disk: str | Path | None = None,
     initrd: str | Path | None = None,
+    technique: str | None = None,
     firmware: str | Path | None = None,
     append: str = "",
     memory: int | str = MEMORY,
@@ -53,6 +56,8 @@ def boot(
         Runs in M-mode first, in place of the machine's own SBI.
     append
         The kernel's command line.
+    technique
+        Of ``emulate``: ``interpreter`` (unless told) or ``dbt``, as in `vlab.run`.
     input
         Typed on the console as fast as the guest takes it.
     console
@@ -62,14 +67,18 @@ def boot(
     if mode == "simulate":
         raise ModeError("mode 'simulate' executes no guest: it cannot boot an image")
     size = parse_size(memory, "memory")
+    emulation = check_technique(technique, mode)
+    options = dict(set or {})
+    emulation |= check_code_cache(options, emulation)
     check_machine(engine, clock, 0, max_instructions)
     table = preset(costs)
     settings = {
         "engine": engine,
         "clock": clock,
         "costs": table.name,
-        "set": {"memory": size, **(set or {})},
+        "set": {"memory": size, **options},
         "max_instructions": max_instructions,
+        **emulation,
     }
     kernel = existing(image, ImageError)
     files: dict[str, Path | None] = {
@@ -90,10 +99,11 @@ def boot(
         engine=engine,
         clock=clock,
         costs=table,
-        options=dict(set or {}),
+        options=options,
         max_instructions=max_instructions,
         console=console or Script(input),
         progress=progress,
+        **emulation,
     )
     wall_s = time.perf_counter() - begin
     params = {key: str(path) for key, path in files.items() if path is not None}

@@ -25,6 +25,7 @@ from vlab.state import Hart
 
 RECORD = Path(__file__).parent.parent / "data" / "calibration.json"
 INSTRUCTION_LIMIT = 400_000
+TRIPLE = "riscv64-unknown-elf"
 
 
 class CountingEngine(PythonEngine):
@@ -44,18 +45,51 @@ class CountingEngine(PythonEngine):
 
 def assembly() -> str:
     """Return the interpreter compiled for RV64IMAC, as assembly text."""
-    import llvmlite.binding as llvm
-
     from vlab.engines.interpreter import generate
-    from vlab.engines.object_cache import optimize
+
+    machine = target()
+    return machine.emit_assembly(optimized(generate(), machine))
+
+
+def target() -> Any:
+    """Return LLVM's target machine for RV64IMAC."""
+    import llvmlite.binding as llvm
 
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
-    target = llvm.Target.from_triple("riscv64-unknown-elf")
-    machine = target.create_target_machine(
+    return llvm.Target.from_triple(TRIPLE).create_target_machine(
         cpu="generic-rv64", features="+m,+a,+c", opt=2, reloc="static", codemodel="medium"
     )
-    return machine.emit_assembly(optimize(generate(), machine, "riscv64-unknown-elf"))
+
+
+def optimized(text: str, machine: Any) -> Any:
+    """Return IR text as a module for RV64, optimized."""
+    from vlab.engines.object_cache import optimize
+
+    return optimize(text, machine, TRIPLE)
+
+
+def guest_of(workload: Any, technique: str, engine: str) -> Any:
+    """Return a machine that is about to run a workload at its default size."""
+    from vlab.costs import preset
+    from vlab.modes import IMAGES
+    from vlab.modes.compose import Guest
+    from vlab.modes.setup import Setup
+
+    return Guest(
+        Setup(
+            mode="emulate" if technique == "dbt" else "native",
+            image=IMAGES / "native.elf",
+            disk=(IMAGES / "fs.img").read_bytes(),
+            bootargs=workload.bootargs(workload.bind({})),
+            memory=64 << 20,
+            engine=engine,
+            clock="cycles",
+            costs=preset(),
+            options={},
+            technique=technique,
+        )
+    )
 
 
 def functions(text: str) -> dict[str, list[str]]:
@@ -96,26 +130,11 @@ def lengths() -> dict[str, int]:
 
 def executed() -> Counter[str]:
     """Return how often each row is executed in the workloads, at most so many in each."""
-    from vlab.costs import preset
     from vlab.experiments.catalogue import workloads
-    from vlab.modes import IMAGES
-    from vlab.modes.compose import Guest
-    from vlab.modes.setup import Setup
 
     total: Counter[str] = Counter()
     for workload in workloads().values():
-        setup = Setup(
-            mode="native",
-            image=IMAGES / "native.elf",
-            disk=(IMAGES / "fs.img").read_bytes(),
-            bootargs=workload.bootargs(workload.bind({})),
-            memory=64 << 20,
-            engine="python",
-            clock="cycles",
-            costs=preset(),
-            options={},
-        )
-        guest = Guest(setup)
+        guest = guest_of(workload, "interpreter", "python")
         engine = CountingEngine()
         engine.attach(guest.machine.hart)
         guest.machine.engine = engine

@@ -36,7 +36,7 @@ class PricedCounts:
         self.lines: list[tuple[str, Getter, int]] = []
         self.keyed: list[tuple[str, dict[str, int], str]] = []
         self.instruction = costs["instruction"]
-        for category, counter, cost in price_list(session.setup.mode):
+        for category, counter, cost in price_list(session.setup.priced_as):
             if cost.endswith("."):
                 self.keyed.append((category, getattr(counters, counter), cost))
             elif counter not in ("retired_user", "retired_kernel"):

@@ -76,8 +76,13 @@ class Result:
 
     @property
     def technique(self) -> str:
-        """The mode whose costs were charged: ``of`` for a prediction."""
-        return self.of or self.mode
+        """The price list that was charged: the mode, ``of`` for a prediction, or ``dbt``."""
+        return "dbt" if self.emulation == "dbt" else self.of or self.mode
+
+    @property
+    def emulation(self) -> str | None:
+        """How an ``emulate`` run emulated: ``interpreter`` or ``dbt``; None in other modes."""
+        return self.settings.get("technique")
 
     @property
     def guest_instructions(self) -> int:
@@ -87,6 +92,8 @@ class Result:
     def to_dict(self) -> dict[str, Any]:
         """Return the result as plain data, ready for JSON."""
         predicted = {"of": self.of} if self.of is not None else {}
+        if self.emulation is not None:
+            predicted["technique"] = self.emulation
         return {
             "workload": self.workload,
             "mode": self.mode,
@@ -115,6 +122,8 @@ class Result:
         """Return one line: what ran, how it ended, what it cost."""
         c = self.counters
         mode = f"{self.mode} of {self.of}" if self.of else self.mode
+        if self.emulation == "dbt":
+            mode += " by dbt"
         end = OUTCOMES[self.outcome] if self.outcome != "finished" else f"exit {self.exit_code}"
         if self.crash:
             end = self.crash

@@ -10,11 +10,16 @@ from vlab.costs import Costs, preset
 from vlab.errors import MachineError, ModeError, unknown
 from vlab.experiments.catalogue import workload as find_workload
 from vlab.experiments.result import Result
+from vlab.memory import PAGE
 
 TECHNIQUES = ("native", "emulate", "fullvirt", "paravirt")
 MODES = (*TECHNIQUES, "simulate")
 ENGINES = ("translator", "interpreter", "python")
 CLOCKS = ("cycles", "retired")
+EMULATIONS = ("interpreter", "dbt")
+"""Techniques of ``emulate``: an interpreter, or dynamic binary translation."""
+
+LEAST_CODE_CACHE = 1 << 20
 MEMORY = 64 << 20
 INSTRUCTION_LIMIT = 2_000_000_000
 """Ends a guest that loops for ever after about half a minute."""
@@ -30,6 +35,7 @@ def run(
     mode: str = "native",
     *,
     of: str | None = None,
+    technique: str | None = None,
     engine: str = "translator",
     clock: str = "cycles",
     set: Mapping[str, Any] | None = None,
@@ -51,6 +57,9 @@ def run(
         ``native``, ``emulate``, ``fullvirt``, ``paravirt`` or ``simulate``.
     of
         The technique that ``simulate`` predicts (``native`` unless told).
+    technique
+        How ``emulate`` emulates: ``interpreter`` (unless told) or ``dbt``, dynamic binary
+        translation, whose code cache ``set`` can bound (``{"code_cache": "1M"}``).
     engine
         ``translator`` (the interpreter, and translated code for what is hot; where a host
         does not allow that, the interpreter alone), ``interpreter``, or ``python`` (the
@@ -80,12 +89,14 @@ def run(
     chosen = find_workload(workload)
     bound = chosen.bind(params)
     check_mode(mode, of)
+    emulation = check_technique(technique, mode, of)
     check_monitor(monitor, mode)
     own = check_devices(devices, mode)
     of = (of or "native") if mode == "simulate" else None
     table = preset(costs)
     options = dict(set or {})
     memory = parse_size(options.pop("memory", MEMORY), "memory")
+    emulation |= check_code_cache(options, emulation)
     check_machine(engine, clock, seed, max_instructions)
     settings = {
         "engine": engine,
@@ -94,6 +105,7 @@ def run(
         "seed": seed,
         "set": {"memory": memory, **options},
         "max_instructions": max_instructions,
+        **emulation,
     }
     words = [f"seed={seed}"] if seed else []
 
@@ -116,6 +128,7 @@ def run(
         progress=progress,
         monitor=monitor,
         devices=own,
+        **emulation,
     )
     return from_outcome(ended, workload, mode, of, bound, settings, time.perf_counter() - begin)
 
@@ -158,6 +171,30 @@ def check_mode(mode: str, of: str | None = None) -> None:
         raise ModeError(f"mode {mode!r} executes the guest: only 'simulate' predicts another mode")
     if of is not None and of not in TECHNIQUES:
         raise ModeError(unknown("mode to predict", of, TECHNIQUES))
+
+
+def check_technique(technique: str | None, mode: str, of: str | None = None) -> dict[str, Any]:
+    """Return how to emulate, nothing for other modes, or raise `ModeError` if that cannot be."""
+    if technique is not None and technique not in EMULATIONS:
+        raise ModeError(unknown("technique", technique, EMULATIONS))
+    if mode == "simulate" and of == "emulate" and technique == "dbt":
+        raise ModeError("mode 'simulate' predicts emulation by an interpreter only, not by 'dbt'")
+    if technique is not None and mode != "emulate" and (mode, of) != ("simulate", "emulate"):
+        raise ModeError(f"mode {mode!r} takes no technique: only 'emulate' does")
+    return {"technique": technique or "interpreter"} if mode == "emulate" else {}
+
+
+def check_code_cache(options: dict[str, Any], emulation: dict[str, Any]) -> dict[str, Any]:
+    """Take the size of the code cache out of machine options, and return it if there is one."""
+    given = options.pop("code_cache", None)
+    if given is None:
+        return {}
+    if emulation.get("technique") != "dbt":
+        raise MachineError(f"code_cache={given!r}: only emulation by 'dbt' has a code cache")
+    size = parse_size(given, "code_cache")
+    if not LEAST_CODE_CACHE <= size <= 1 << 30:
+        raise MachineError(f"code_cache={given!r}: must be from 1M to 1G")
+    return {"code_cache": size // PAGE * PAGE}
 
 
 def check_monitor(monitor: type | None, mode: str) -> None:

@@ -245,7 +245,7 @@ class Looking:
     @property
     def cycles(self) -> Cycles:
         """Modelled cycles so far, by category."""
-        return price(self.counters, self.setup.costs, self.setup.mode)
+        return price(self.counters, self.setup.costs, self.setup.priced_as)
 
     @property
     def console(self) -> str:

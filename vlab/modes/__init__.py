@@ -31,11 +31,12 @@ def run_guest(
     progress: Callable[[int], None] | None = None,
     monitor: type | None = None,
     devices: Mapping[int, Callable[[], Any]] | None = None,
+    **technique: Any,
 ) -> Ended:
     """Run the course's guest in a mode; ``simulate`` predicts the mode ``of``.
 
     ``image`` and ``disk`` default to the built ones: the ported kernel for ``paravirt``, the
-    same unmodified one for every other mode.
+    same unmodified one for every other mode. ``technique`` and ``code_cache`` are as in `Setup`.
     """
     from vlab.modes.compose import Guest
     from vlab.modes.setup import Setup
@@ -54,6 +55,7 @@ def run_guest(
         console=console,
         monitor=monitor,
         devices=devices or {},
+        **technique,
     )
     if mode == "simulate":
         from vlab.modes.compose import split_options
@@ -80,6 +82,7 @@ def boot_image(
     max_instructions: int,
     console: Any = None,
     progress: Callable[[int], None] | None = None,
+    **technique: Any,
 ) -> Ended:
     """Boot a kernel that nobody here wrote; changes to its disk are written back at the end."""
     from vlab.modes.compose import Guest
@@ -98,6 +101,7 @@ def boot_image(
         initrd=initrd,
         firmware=firmware,
         console=console,
+        **technique,
     )
     guest = Guest(setup)
     ended = guest.run(max_instructions, progress)

@@ -48,8 +48,12 @@ FW_DYNAMIC = struct.pack("<6Q", 0x4942534F, 2, 0x8020_0000, S, 0, 0)
 """What OpenSBI's fw_dynamic is told: where the next stage is, and that it is in S-mode."""
 
 
-def make_engine(name: str) -> Engine:
-    """Return an engine by its name."""
+def make_engine(name: str, code_cache: int | None = None) -> Engine:
+    """Return an engine by its name, under an emulated translator if that has a code cache."""
+    if code_cache is not None:
+        from vlab.engines.traced import TracedInterpreter, TracedPython
+
+        return (TracedPython if name == "python" else TracedInterpreter)(code_cache)
     if name == "python":
         from vlab.engines.python import PythonEngine
 
@@ -94,7 +98,8 @@ class Guest:
         self.image.check_fits(RAM_BASE, setup.memory)
         self.disk = open_disk(setup.disk)
         self.output = bytearray()
-        self.engine = make_engine(setup.engine)
+        code_cache = setup.code_cache if setup.technique == "dbt" else None
+        self.engine = make_engine(setup.engine, code_cache)
         build = {"native": self.build_native, "emulate": self.build_native}
         build |= {"fullvirt": self.build_fullvirt, "paravirt": self.build_paravirt}
         self.mode = build[setup.mode]()
@@ -167,8 +172,7 @@ class Guest:
         board = Board(memory, self.disk, self.print, wire)
         for address, device in make_devices(setup.devices).items():
             board.attach(device, address)
-        technique = setup.mode
-        return Machine(hart, board, self.engine, setup.costs, technique, setup.clock)
+        return Machine(hart, board, self.engine, setup.costs, setup.priced_as, setup.clock)
 
     def print(self, byte: int) -> None:
         """Take a byte that the guest's console printed."""
@@ -239,7 +243,7 @@ class Guest:
         total = self.mode.counters()
         region = self.machine.region
         counters = (region.end or total) - region.begin if region.begin else total
-        costs, technique = self.setup.costs, self.setup.mode
+        costs, technique = self.setup.costs, self.setup.priced_as
         return Ended(
             console=self.output.decode("utf-8", "replace"),
             exit_code=outcome.exit_code,

@@ -10,6 +10,8 @@ from typing import Any
 from vlab.costs import Costs, Cycles
 from vlab.counters import Counters
 
+CODE_CACHE = 16 << 20
+
 
 @dataclass
 class Setup:
@@ -27,6 +29,10 @@ class Setup:
         Subclass of the mode's monitor to use instead of the stock one.
     devices
         Devices of one's own: their classes by address.
+    technique
+        Of ``emulate``: ``interpreter`` or ``dbt``.
+    code_cache
+        Bytes of the code cache of ``dbt``.
     """
 
     mode: str
@@ -43,6 +49,13 @@ class Setup:
     console: Any = None
     monitor: type | None = None
     devices: Mapping[int, Callable[[], Any]] = field(default_factory=dict)
+    technique: str = "interpreter"
+    code_cache: int = CODE_CACHE
+
+    @property
+    def priced_as(self) -> str:
+        """The price list (`vlab.costs.PRICES`) that the guest's cycles come from."""
+        return "dbt" if self.technique == "dbt" else self.mode
 
 
 @dataclass

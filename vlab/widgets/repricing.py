@@ -26,6 +26,9 @@ GROUPS = {
 }
 """Whose work a cost is."""
 
+EMULATION = {"dbt": "emulate"}
+"""Price lists of a technique's variants."""
+
 
 def charges(counters: Counters, technique: str, costs: Costs) -> list[tuple[str, str, int]]:
     """Return what is charged: ``(category, cost, how often)``, a row a category and cost.
@@ -52,12 +55,12 @@ def charges(counters: Counters, technique: str, costs: Costs) -> list[tuple[str,
 
 def group_of(cost: str) -> str:
     """Return the group of a cost: the only technique that is charged it, or the hardware."""
-    users = [
-        technique
+    users = {
+        EMULATION.get(technique, technique)
         for technique, prices in PRICES.items()
         if any(cost == p.cost or (p.cost[-1] == "." and cost.startswith(p.cost)) for p in prices)
-    ]
-    return users[0] if len(users) == 1 else "hardware"
+    }
+    return users.pop() if len(users) == 1 else "hardware"
 
 
 class Repricing:
