@@ -165,6 +165,12 @@ def test_counts_do_not_depend_on_how_a_run_is_sliced(
 
 def test_the_code_cache_is_bounded() -> None:
     """When it is full all of it is dropped and made again; the guest does not notice."""
+    ample, small = emulate("mixed"), emulate("mixed", n=40, set={"code_cache": "512K"})
+    assert ample.counters_total.code_flushes == 0
+    assert small.counters_total.code_flushes > 0
+    assert (
+        small.counters_total.retired == emulate("mixed", "interpreter", n=40).counters_total.retired
+    )
     abreast = Abreast(7, (TracedPython(1 << 20), TracedInterpreter(1 << 20)), EVERYTHING)
     for hart in abreast.harts:
         hart.block_limit = hart.block_code + (40 << 10)
@@ -210,7 +216,7 @@ def test_a_result_says_by_which_technique() -> None:
         (
             {"mode": "emulate", "technique": "dbt", "set": {"code_cache": "9"}},
             MachineError,
-            "from 1M to 1G",
+            "from 512K to 1G",
         ),
     ],
 )

@@ -21,6 +21,7 @@ from vlab import figures
 from vlab.errors import OutputError, ParameterError
 from vlab.experiments.running import TECHNIQUES
 from vlab.figures.style import CATEGORY_STYLE, REASON_STYLE, SIZES
+from vlab.figures.techniques import break_even, technique_frame
 
 SMALL = {
     "hello": {}, "compute": {"n": 50}, "syscall": {"n": 100}, "ctxswitch": {"n": 10},
@@ -131,6 +132,44 @@ def test_no_text_is_on_another_in_timelines_and_sweeps(recording, size: str) -> 
     assert complaints(figures.timeline(recording, 40, 12, size=size)) == []
     assert complaints(swept(size, "light")) == []
     assert complaints(mapped(size, "light")) == []
+
+
+@pytest.fixture(scope="module")
+def emulations() -> list[vlab.Result]:
+    """Workloads emulated by both techniques."""
+    return [
+        vlab.run(name, "emulate", technique=technique, **SMALL[name])
+        for name in SMALL
+        for technique in ("interpreter", "dbt")
+    ]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_no_text_is_on_another_in_techniques(emulations, size: str) -> None:
+    """Nor in the figure of an emulator's two techniques."""
+    assert complaints(figures.techniques(emulations, size=size)) == []
+
+
+def test_techniques_state_where_translation_pays_back(emulations) -> None:
+    """The executions in the title are those at which both techniques cost the same."""
+    frame = technique_frame(emulations)
+    even, interpreted, ready, one = break_even(frame)
+    assert interpreted == pytest.approx(ready + one / even)
+    assert one == pytest.approx(vlab.preset("teaching")["dbt_translation"])
+    figure = figures.techniques(emulations)
+    assert f"after some {even:.0f} executions" in words(figure)
+    pairs = frame.pivot_table("cycles", "workload", "technique")
+    wins = (pairs["dbt"] < pairs["interpreter"]).sum()
+    assert f"in {wins} of {len(SMALL)} workloads" in words(figure)
+    with pytest.raises(ParameterError, match="by interpreter and by dbt"):
+        figures.techniques(emulations[:3])
+
+
+def test_techniques_can_be_drawn_again(emulations) -> None:
+    """The origin makes the same runs, technique included."""
+    again = eval(figures.techniques(emulations[:2]).origin["again"], {"vlab": vlab})
+    assert [run.emulation for run in again.runs] == ["interpreter", "dbt"]
+    assert [run.cycles.total for run in again.runs] == [r.cycles.total for r in emulations[:2]]
 
 
 def test_overlaps_are_found(comparison) -> None:

@@ -56,7 +56,6 @@ BLOCKS = 65536
 CODE_BYTES = 16 << 20
 """Bytes of the code cache; when it is full all of it is dropped."""
 
-LEAST_CODE = 1 << 20
 INSTRUCTION_ROOM = 192
 """Bytes that one instruction takes at most: an access, its slow way, two exits."""
 

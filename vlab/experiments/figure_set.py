@@ -65,6 +65,14 @@ def _tlb() -> Drawing:
     return sweep(DataFrame(rows), "entries", "references", labels=labels)
 
 
+def _techniques() -> Drawing:
+    from vlab.experiments.catalogue import workloads
+    from vlab.experiments.running import EMULATIONS, run
+    from vlab.figures import techniques
+
+    return techniques([run(w, "emulate", technique=t) for w in workloads() for t in EMULATIONS])
+
+
 def makers() -> dict[str, Callable[[], Drawing]]:
     """Return what makes each standard figure, by name."""
     from vlab.figures import KINDS
@@ -75,7 +83,7 @@ def makers() -> dict[str, Callable[[], Drawing]]:
     }
     for mode in TIMELINES:
         made[f"timeline-{mode}"] = lambda mode=mode: _timeline(mode)  # type: ignore[misc]
-    return made | {"batches": _batches, "tlb": _tlb}
+    return made | {"batches": _batches, "tlb": _tlb, "techniques": _techniques}
 
 
 def figures(

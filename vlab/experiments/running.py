@@ -19,7 +19,7 @@ CLOCKS = ("cycles", "retired")
 EMULATIONS = ("interpreter", "dbt")
 """Techniques of ``emulate``: an interpreter, or dynamic binary translation."""
 
-LEAST_CODE_CACHE = 1 << 20
+LEAST_CODE_CACHE = 512 << 10
 MEMORY = 64 << 20
 INSTRUCTION_LIMIT = 2_000_000_000
 """Ends a guest that loops for ever after about half a minute."""
@@ -193,7 +193,7 @@ def check_code_cache(options: dict[str, Any], emulation: dict[str, Any]) -> dict
         raise MachineError(f"code_cache={given!r}: only emulation by 'dbt' has a code cache")
     size = parse_size(given, "code_cache")
     if not LEAST_CODE_CACHE <= size <= 1 << 30:
-        raise MachineError(f"code_cache={given!r}: must be from 1M to 1G")
+        raise MachineError(f"code_cache={given!r}: must be from 512K to 1G")
     return {"code_cache": size // PAGE * PAGE}
 
 

@@ -18,6 +18,7 @@ class Warmth(NamedTuple):
 def steps() -> dict[str, Callable[[], object]]:
     """Return what there is to make ready, by name."""
     from vlab.modes.compose import make_engine
+    from vlab.modes.setup import CODE_CACHE
     from vlab.vmm.fullvirt_exits import FullVirtExits
     from vlab.vmm.paravirt_exits import ParaVirtExits
 
@@ -29,6 +30,7 @@ def steps() -> dict[str, Callable[[], object]]:
     return {
         "interpreter": lambda: make_engine("interpreter"),
         "translator": lambda: make_engine("translator"),
+        "emulated translator": lambda: make_engine("translator", CODE_CACHE),
         "exits of fullvirt": FullVirtExits.code,
         "exits of paravirt": ParaVirtExits.code,
         "fonts of figures": fonts,

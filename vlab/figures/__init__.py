@@ -10,6 +10,7 @@ from vlab.figures.kinds import KINDS, draw
 from vlab.figures.maps import sweep_map
 from vlab.figures.style import SIZES, THEMES
 from vlab.figures.sweeps import sweep
+from vlab.figures.techniques import techniques
 from vlab.figures.timelines import timeline
 
 __all__ = [
@@ -24,5 +25,6 @@ __all__ = [
     "render",
     "sweep",
     "sweep_map",
+    "techniques",
     "timeline",
 ]

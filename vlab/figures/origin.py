@@ -44,10 +44,14 @@ def _call(function: str, run: Any) -> str:
     """Return the call that made a run."""
     given: dict[str, Any] = {} if run.of is None else {"of": run.of}
     settings = dict(run.settings)
+    if settings.get("technique", "interpreter") != "interpreter":
+        given["technique"] = settings["technique"]
     given |= {k: v for k, v in settings.items() if k in DEFAULTS and v != DEFAULTS[k]}
     machine = dict(settings.get("set", {}))
     if machine.get("memory") == MEMORY:
         del machine["memory"]
+    if "code_cache" in settings:
+        machine["code_cache"] = settings["code_cache"]
     if machine:
         given["set"] = machine
     if settings.get("max_instructions", LIMIT) != LIMIT:
