@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +14,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from jupyter_browser import OpenNotebook
 
 import vlab
-from vlab.cells import guest_cell
+from vlab.cells import building, guest_cell
 from vlab.cells.elf import executable
 from vlab.cells.errors import CellError
 from vlab.loader import load_image
@@ -161,14 +164,30 @@ def test_c() -> None:
     assert "line 2" in runs.traps["paravirt"]
 
 
+@needs_compiler
+def test_c_in_a_folder_with_spaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell in C compiles wherever vlab is installed and temporary files are kept."""
+    assert not any(str(building.HERE) in flag for flag in building.FLAGS)
+    here, scratch = tmp_path / "courses, 2026", tmp_path / "my files, too"
+    scratch.mkdir()
+    shutil.copytree(building.HERE, here)
+    monkeypatch.setattr(building, "HERE", here)
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    source = "int main(void) { return 5; }"
+    assert guest_cell(source, "native", language="c").runs[0].exit_code == 5
+
+
 def test_the_magic(shell: InteractiveShell) -> None:
     """`%%guest` runs the cell with its options and keeps the outcome by name."""
-    done = shell.run_cell(f"%%guest --modes all --set tlb_entries=16 --name kept\n{HELLO}")
+    options = "--modes all --set tlb_entries=16 --set memory=32M --name kept"
+    done = shell.run_cell(f"%%guest {options}\n{HELLO}")
     assert done.success
     runs = shell.user_ns["kept"]
     assert runs is done.result
     assert runs.runs[0].settings["set"]["tlb_entries"] == 16
+    assert runs.runs[0].settings["set"]["memory"] == 32 << 20
     assert "hello" in runs._repr_html_()
+    assert list(runs.to_frame()["mode"]) == list(MODES)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -31,7 +32,7 @@ FLAGS = (
     *("-target", "riscv64-freestanding-none", "-mcpu=generic_rv64+m+a+c", "-mcmodel=medany"),
     *("-ffreestanding", "-fno-builtin", "-nostdlib", "-fno-pic", "-no-pie", "-gdwarf-4"),
     *("-fno-sanitize=all", "-fno-stack-protector", "-O1", "-Wall", "-Wno-unused-function"),
-    *("-Wl,--build-id=none", "-Wl,-n", f"-Wl,-T,{HERE / 'cell.ld'}"),
+    *("-Wl,--build-id=none", "-Wl,-n", "-Wl,-T,cell.ld"),
 )
 
 
@@ -117,11 +118,13 @@ def _compile(source: str, kind: str, shift: int) -> Program:
         raise BuildError("no compiler for C: pip install 'vlab[guests]', or write assembly")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
+        for name in ("cell.h", "cell.ld"):
+            shutil.copyfile(HERE / name, folder / name)
         (folder / "cell.c").write_text(f'#include "cell.h"\n#line 1 "cell.c"\n{source}\n', "utf-8")
         exported = "\n".join(f".globl {n}" for n in ("exit", "print", "print_char", "_start"))
         exported += "\n.globl print_number\n.globl print_hex\n.globl cell_trap\n"
         (folder / "run.S").write_text(exported + runtime(kind, "main", "exit"))
-        command = [sys.executable, "-m", "ziglang", "cc", *FLAGS, f"-I{HERE}"]
+        command = [sys.executable, "-m", "ziglang", "cc", *FLAGS]
         command += ["cell.c", "run.S", "-o", "cell.elf"]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode:

@@ -179,13 +179,14 @@ def guest_cell(
     """
     opened: dict[str, Session] = {}
     programs: dict[str, Program] = {}
-    table = preset(costs)
+    table, options = preset(costs), dict(set or {})
+    size = parse_size(options.pop("memory", memory), "memory")
     check_machine("translator", "cycles", 0, max_instructions)
     settings = {
         "engine": "translator",
         "clock": "cycles",
         "costs": table.name,
-        "set": dict(set or {}),
+        "set": {"memory": size, **options},
     }
     built: dict[str, Program] = {}
     for mode in _modes(modes):
@@ -195,8 +196,8 @@ def guest_cell(
         programs[mode] = built[kind]
         setup = Setup(
             mode=mode, image=programs[mode].image, disk=None, bootargs="",
-            memory=parse_size(memory, "memory"), engine="translator", clock="cycles",
-            costs=table, options=dict(set or {}),
+            memory=size, engine="translator", clock="cycles",
+            costs=table, options=options,
         )  # fmt: skip
         label = {"workload": "cell", "params": {}, "settings": settings}
         opened[mode] = Session(setup, label, max_instructions)

@@ -23,10 +23,10 @@ class LiveLine:
         if self.handle is not None:
             self.handle.update({"text/plain": ""}, raw=True)
 
-    def show(self, text: str) -> None:
+    def show(self, text: str, at_once: bool = False) -> None:
         """Show a text, now and then."""
         now = time.monotonic()
-        if now - self.began < DELAY_S or now - self.shown < OFTEN_S:
+        if not at_once and (now - self.began < DELAY_S or now - self.shown < OFTEN_S):
             return
         self.shown = now
         text += " … (■ interrupts)"

@@ -71,6 +71,8 @@ def run_cell(line: str, cell: str, names: dict[str, Any]) -> Any:
         arguments["max_instructions"] = options.limit
     modes = options.view or options.modes
     with LiveLine() as live:
+        if options.c:
+            live.show("compiling", at_once=True)
         runs = vlab.guest_cell(
             cell, modes, progress=lambda mode, n: live.show(f"{mode}: {n:,} instructions"),
             **arguments,
