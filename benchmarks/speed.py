@@ -1,166 +1,137 @@
-"""The engines against QEMU on the same bare-metal programs, in alternating runs.
+"""The engines against other simulators on the same bare-metal programs, in alternating runs.
 
-``python benchmarks/speed.py [PROGRAM …] [--rounds 3] [--scale 4] [--engines translator,qemu]``
-builds ``benchmarks/programs`` with the package ``ziglang`` and prints the user processor time of
-whole processes, start-up and translation included: medians, and for each engine how many
-times less it is than QEMU's (more than 1: ahead of QEMU), with the spread over the rounds.
+``python benchmarks/speed.py [PROGRAM …] [--pairs 3] [--scale 4] [--simulators translator,qemu]``
+prints the user processor time of whole processes, start-up and translation included: medians, and
+how many times as long the others take as vlab's engines (more than 1: vlab is ahead), with
+the spread over the runs. `vlab bench` runs the same.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
-import os
-import shlex
-import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
-SOURCES = Path(__file__).parent / "programs"
-BASE, SIZE, UART, FINISHER = 0x8000_0000, 256 << 20, 0x1000_0000, 0x10_0000
-SLICE = 1 << 40
-QEMU = "qemu-system-riscv64"
-FLAGS = shlex.split(
-    "-target riscv64-freestanding-none -mcpu=generic_rv64+m+a+c -mcmodel=medany -O2 "
-    "-ffreestanding -fno-builtin -fno-pic -no-pie -fno-sanitize=all -fno-stack-protector -g0 "
-    "-nostdlib -Wl,--build-id=none -Wl,--strip-all -Wl,-n"
+from bare_metal import PROGRAMS, build
+from simulators import Simulator, known, measure
+
+ENGINES = ("translator", "interpreter")
+USUAL = (*ENGINES, "qemu", "spike", "unicorn")
+HEAD = f"{'program':26} {'G instr':>8} {'simulator':12} {'s':>8} {'M instr/s':>10}" + "".join(
+    f"{'/ ' + engine:>26}" for engine in ENGINES
 )
 
 
-class Program(NamedTuple):
-    """A program: its source, and what it is compiled with."""
+def race(
+    program: str,
+    elf: Path,
+    simulators: Iterable[Simulator],
+    pairs: int,
+    alike: bool = True,
+) -> list[dict[str, Any]]:
+    """Run a program on all simulators, in turn, and return a row for each.
 
-    source: str
-    defines: tuple[str, ...] = ()
-
-
-PROGRAMS = {
-    "alu": Program("alu.c"),
-    "branchy": Program("branchy.c"),
-    "copy": Program("copy.c"),
-    "kernels": Program("kernels.c"),
-    "records": Program("records.c"),
-    "chase-128": Program("chase.c", ("-DPAGES=128", "-DSTEPS=200000000")),
-    "chase-2048": Program("chase.c", ("-DPAGES=2048", "-DSTEPS=20000000")),
-    "chase-32768": Program("chase.c", ("-DPAGES=32768", "-DSTEPS=10000000")),
-}
-
-
-def build(name: str, folder: Path, scale: int = 1) -> Path:
-    """Compile a program and return the ELF file."""
-    program, output = PROGRAMS[name], folder / f"{name}.elf"
-    files = [str(SOURCES / f) for f in ("start.S", "runtime.c", program.source)]
-    command = [sys.executable, "-m", "ziglang", "cc", *FLAGS, f"-DSCALE={scale}"]
-    link = f"-Wl,-T,{SOURCES / 'link.ld'}"
-    command += [*program.defines, f"-I{SOURCES}", link]
-    subprocess.run([*command, *files, "-o", str(output)], check=True)
-    return output
+    ``alike``: they must print the same.
+    """
+    simulators = list(simulators)
+    runs: dict[str, list[Any]] = {s.name: [] for s in simulators}
+    for _ in range(pairs):
+        for simulator in simulators:
+            runs[simulator.name].append(measure(simulator, elf))
+    printed = {run.printed for made in runs.values() for run in made}
+    if alike and len(printed) != 1:
+        raise RuntimeError(f"{program}: the simulators print different results: {sorted(printed)}")
+    count = max(run.instructions for made in runs.values() for run in made)
+    times = {name: [run.seconds for run in made] for name, made in runs.items()}
+    return compared(program, count, times)
 
 
-def run_here(engine_name: str, elf: str) -> None:
-    """Run a program on an engine of vlab's in this process, and print what it prints."""
-    from vlab.exits import ExitReason
-    from vlab.hardware import HardwareOptions, reset
-    from vlab.isa.execute import complete_store
-    from vlab.loader import load_image
-    from vlab.memory import PhysicalMemory
-    from vlab.modes.compose import make_engine
-    from vlab.state import Hart
+def compared(program: str, count: int, times: dict[str, list[float]]) -> list[dict[str, Any]]:
+    """Return a row for each simulator, from its seconds turn by turn.
 
-    memory = PhysicalMemory(BASE, SIZE)
-    image = load_image(elf)
-    for address, data, _ in image.segments:
-        memory.write(address, data)
-    hart, engine = Hart(memory), make_engine(engine_name)
-    engine.attach(hart)
-    reset(hart, HardwareOptions())
-    hart.pc = image.entry
-    while True:
-        reason = engine.run(hart, SLICE)
-        if reason == ExitReason.MMIO_WRITE and hart.exit_addr == UART:
-            print(chr(hart.exit_value & 0xFF), end="")
-        elif reason == ExitReason.MMIO_WRITE and hart.exit_addr == FINISHER:
-            print(hart.limit - hart.budget, file=sys.stderr)
-            return
-        elif reason != ExitReason.BUDGET:
-            raise SystemExit(f"{reason.name} at {hart.pc:#x}")
-        if reason == ExitReason.MMIO_WRITE:
-            complete_store(hart)
-
-
-def command_of(engine: str, elf: Path) -> list[str]:
-    """Return the command that runs a program."""
-    if engine == "qemu":
-        machine = "-machine virt -m 256M -bios none -display none -monitor none -serial stdio"
-        return [QEMU, *machine.split(), "-kernel", str(elf)]
-    return [sys.executable, __file__, "--run", engine, str(elf)]
-
-
-def measure(engine: str, elf: Path) -> tuple[float, str, int]:
-    """Return user seconds of a whole process, what it printed, and instructions if it tells."""
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        process = subprocess.Popen(
-            command_of(engine, elf), stdout=out, stderr=err, stdin=subprocess.DEVNULL
+    ``ratios[engine]`` holds, for each turn, how many times as long as vlab's engine it took.
+    """
+    rows = []
+    for name, taken in times.items():
+        ratios = {
+            engine: [t / max(1e-3, own) for t, own in zip(taken, times[engine], strict=True)]
+            for engine in ENGINES
+            if engine in times and engine != name
+        }
+        rows.append(
+            {
+                "program": program,
+                "instructions": count,
+                "simulator": name,
+                "seconds": taken,
+                "ratios": ratios,
+            }
         )
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0), err.seek(0)
-        told = err.read().strip()
-        if process.returncode:
-            raise SystemExit(f"{engine} on {elf.name} failed: {told[-300:]}")
-        return usage.ru_utime, out.read().strip(), int(told) if told.isdigit() else 0
+    return rows
+
+
+def races(
+    programs: Iterable[str],
+    simulators: Iterable[Simulator],
+    pairs: int,
+    scale: Fraction,
+    say: Callable[[str], None] = print,
+) -> Iterator[dict[str, Any]]:
+    """Build and run programs; yield the rows, and say them as they come."""
+    simulators = list(simulators)
+    say(HEAD)
+    with tempfile.TemporaryDirectory() as folder:
+        for name in programs:
+            for row in race(name, build(name, Path(folder), scale), simulators, pairs):
+                say(text_of(row))
+                yield row
+
+
+def text_of(row: dict[str, Any]) -> str:
+    """Return a row as text."""
+    seconds = statistics.median(row["seconds"])
+    count = row["instructions"]
+    speed = f"{count / max(1e-3, seconds) / 1e6:10,.0f}" if count else f"{'':10}"
+    line = f"{row['program']:26} {count / 1e9:8.2f} {row['simulator']:12} {seconds:8.2f} {speed}"
+    for engine in ENGINES:
+        each = row["ratios"].get(engine)
+        spread = f"{statistics.median(each):.2f} ({min(each):.2f}-{max(each):.2f})" if each else ""
+        line += f"{spread:>26}"
+    return line
+
+
+def means(rows: Iterable[dict[str, Any]]) -> dict[tuple[str, str], float]:
+    """Return the geometric mean over programs of each simulator's ratio to each engine."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for row in rows:
+        for engine, each in row["ratios"].items():
+            found.setdefault((row["simulator"], engine), []).append(statistics.median(each))
+    return {pair: statistics.geometric_mean(each) for pair, each in found.items()}
+
+
+def say_means(rows: list[dict[str, Any]], say: Callable[[str], None] = print) -> None:
+    """Say the geometric means."""
+    for (simulator, engine), mean in means(rows).items():
+        if simulator not in ENGINES:
+            say(f"{simulator} takes {mean:.2f} times as long as the {engine}, geometric mean")
 
 
 def main() -> None:
     """Build, run in alternation, print the table."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("programs", nargs="*", help=f"of {', '.join(PROGRAMS)}; all by default")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--scale", type=int, default=4, help="how much work; 4: 2 s on QEMU")
-    parser.add_argument("--engines", default="translator,interpreter,qemu")
-    parser.add_argument("--run", nargs=2, metavar=("ENGINE", "ELF"), help=argparse.SUPPRESS)
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--scale", type=Fraction, default=4, help="how much work; 4: 2 s on QEMU")
+    parser.add_argument("--simulators", default="translator,interpreter,qemu")
     options = parser.parse_args()
-    if options.run:
-        run_here(*options.run)
-        return
-    engines = [e for e in options.engines.split(",") if e != "qemu" or shutil.which(QEMU)]
-    print(f"{'program':12} {'G instr':>8}" + "".join(f"{e:>12}" for e in engines), end="")
-    print("".join(f"{'QEMU/' + e:>26}" for e in engines if e != "qemu"))
-    ratios: dict[str, list[float]] = {e: [] for e in engines if e != "qemu"}
-    with tempfile.TemporaryDirectory() as folder:
-        for name in options.programs or PROGRAMS:
-            row(name, build(name, Path(folder), options.scale), engines, options.rounds, ratios)
-    for engine, found in ratios.items():
-        if found:
-            mean = math.exp(statistics.fmean(map(math.log, found)))
-            print(f"geometric mean QEMU/{engine}: {mean:.2f}")
-
-
-def row(
-    name: str, elf: Path, engines: list[str], rounds: int, ratios: dict[str, list[float]]
-) -> None:
-    """Measure a program on all engines and print its row."""
-    times: dict[str, list[float]] = {e: [] for e in engines}
-    printed, count = set(), 0
-    for _ in range(rounds):
-        for engine in engines:
-            seconds, text, told = measure(engine, elf)
-            times[engine].append(seconds)
-            printed.add(text)
-            count = told or count
-    if len(printed) != 1:
-        raise SystemExit(f"{name}: the engines print different results: {sorted(printed)}")
-    line = f"{name:12} {count / 1e9:8.2f}"
-    line += "".join(f"{statistics.median(times[e]):10.2f} s" for e in engines)
-    for engine in ratios if "qemu" in engines else ():
-        each = [q / t for q, t in zip(times["qemu"], times[engine], strict=True)]
-        ratios[engine].append(statistics.median(each))
-        line += f"{statistics.median(each):14.2f} ({min(each):.2f}-{max(each):.2f})"
-    print(line, flush=True)
+    installed = known()
+    chosen = [installed[n] for n in options.simulators.split(",") if n in installed]
+    rows = list(races(options.programs or PROGRAMS, chosen, options.pairs, options.scale))
+    say_means(rows)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """How fast the guest runs its workloads: the engines against each other and against QEMU.
 
-``python benchmarks/workloads.py [--pairs N] [--program NAME]... [--figure FILE]`` prints a table.
+``python benchmarks/workloads.py [--pairs N] [--program NAME]...`` prints a table; `vlab bench` runs
+the same.
 
 Each program is a workload of the course's guest under ``native``, paging on. Whole processes are
 measured, start-up and translation included, in processor time (user and system), in alternating
-runs; a row gives the median, and the ratio to QEMU with its spread. QEMU
+runs; a row gives the median, and how many times as long it took as vlab's engines. QEMU
 (``qemu-system-riscv64``) takes part if it is installed; with ``--other NAME=COMMAND`` so does
 another simulator, by a command in which
 ``{kernel}``, ``{disk}`` and ``{bootargs}`` are replaced. This reports and never fails.
@@ -16,13 +17,14 @@ import argparse
 import os
 import shlex
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from speed import HEAD, compared, say_means, text_of
 
 import vlab
 from vlab.experiments.catalogue import IMAGES
@@ -38,6 +40,8 @@ PROGRAMS: dict[str, tuple[str, dict[str, int]]] = {
 }
 ENGINES = ("interpreter", "translator")
 LIMIT = 10**12
+SCALED = {"n", "rounds"}
+"""Parameters that say how much work is done."""
 
 
 class Runner(NamedTuple):
@@ -104,49 +108,42 @@ def seconds(command: list[str]) -> float:
     )
 
 
+def rows(
+    pairs: int,
+    programs: Iterable[str] = PROGRAMS,
+    others: Iterable[str] = (),
+    share: float = 1,
+    say: Callable[[str], None] = print,
+) -> Iterator[dict[str, Any]]:
+    """Run workloads on every runner, in turn; yield a row for each, and say it."""
+    runners = [engine(name) for name in ENGINES]
+    runners += [qemu()] if shutil.which("qemu-system-riscv64") else []
+    runners += [other(text) for text in others]
+    say(HEAD)
+    for program in programs:
+        workload, given = PROGRAMS[program]
+        params = given | {key: max(1, int(given[key] * share)) for key in SCALED & set(given)}
+        counted = vlab.run(workload, **params, max_instructions=LIMIT).counters_total.retired
+        times: dict[str, list[float]] = {runner.name: [] for runner in runners}
+        with tempfile.TemporaryDirectory() as folder:
+            disk = Path(folder) / "disk.img"
+            shutil.copyfile(IMAGES / "fs.img", disk)
+            for _ in range(pairs):
+                for runner in runners:
+                    times[runner.name].append(seconds(runner.command(workload, params, disk)))
+        for row in compared(program, counted, times):
+            say(text_of(row))
+            yield row
+
+
 def main() -> None:
     """Run everything and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--program", action="append", choices=PROGRAMS)
     parser.add_argument("--other", action="append", default=[], metavar="NAME=COMMAND")
-    parser.add_argument("--figure", metavar="FILE")
     options = parser.parse_args()
-    runners = [engine(name) for name in ENGINES]
-    runners += [qemu()] if shutil.which("qemu-system-riscv64") else []
-    runners += [other(text) for text in options.other]
-    ratios: dict[str, float] = {}
-    head = f"{'program':26} {'runner':12} {'M instr':>8} {'s':>7} {'M instr/s':>10}"
-    print(f"{head} {'/ qemu':>7} spread")
-    for program in options.program or PROGRAMS:
-        workload, params = PROGRAMS[program]
-        counted = vlab.run(workload, **params, max_instructions=LIMIT).counters_total.retired
-        times: dict[str, list[float]] = {runner.name: [] for runner in runners}
-        with tempfile.TemporaryDirectory() as folder:
-            disk = Path(folder) / "disk.img"
-            shutil.copyfile(IMAGES / "fs.img", disk)
-            for _ in range(options.pairs):
-                for runner in runners:
-                    times[runner.name].append(seconds(runner.command(workload, params, disk)))
-        for name, taken in times.items():
-            middle = statistics.median(taken)
-            row = f"{program:26} {name:12} {counted / 1e6:8,.0f} {middle:7.2f} "
-            row += f"{counted / middle / 1e6:10,.0f}"
-            if "qemu" in times and name != "qemu":
-                pairs = [q / t for q, t in zip(times["qemu"], taken, strict=True)]
-                row += f" {statistics.median(pairs):7.2f} {min(pairs):.2f}-{max(pairs):.2f}"
-                if name == "translator":
-                    ratios[program] = statistics.median(pairs)
-            print(row, flush=True)
-    if ratios:
-        mean = statistics.geometric_mean(ratios.values())
-        print(f"translator against QEMU, geometric mean: {mean:.2f}")
-        if options.figure:
-            from vlab.figures import bars
-
-            title = f"The translator runs at {mean:.2g} times QEMU's speed in the geometric mean"
-            label = "speed relative to QEMU, whole processes"
-            bars(ratios, title, label, number="{:.2f}×").save(options.figure)
+    say_means(list(rows(options.pairs, options.program or PROGRAMS, options.other)))
 
 
 if __name__ == "__main__":

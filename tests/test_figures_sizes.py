@@ -150,6 +150,20 @@ def test_no_text_is_on_another_in_techniques(emulations, size: str) -> None:
     assert complaints(figures.techniques(emulations, size=size)) == []
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_no_text_is_on_another_in_races(size: str) -> None:
+    """Nor in the figure of the benchmarks, whose title has the geometric means."""
+    simulators, programs = ("interpreter", "qemu", "spike", "unicorn"), [*SMALL, "chase-32768"]
+    rows = [
+        {"program": p, "simulator": s, "ratio": r, "low": 0.8 * r, "high": 1.2 * r}
+        for i, p in enumerate(programs)
+        for s, r in zip(simulators, (2.0, 0.1 + i / 8, 3.0 + i, 1.9), strict=True)
+    ]
+    figure = figures.speeds(pd.DataFrame(rows), size=size)
+    assert complaints(figure) == []
+    assert "interpreter 2×" in words(figure)
+
+
 def test_techniques_state_where_translation_pays_back(emulations) -> None:
     """The executions in the title are those at which both techniques cost the same."""
     frame = technique_frame(emulations)

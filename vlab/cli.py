@@ -126,6 +126,17 @@ def parser() -> Parser:
     lab.add_argument("--out", metavar="DIR", help="where release and export write")
     lab.add_argument("--course", default="course", metavar="DIR", help="where the labs are")
 
+    bench = command("bench", run_benchmarks, "race vlab against other simulators (in a checkout)")
+    bench.add_argument("--only", metavar="NAME,..", help="programs, workloads, exits, cold, memory")
+    bench.add_argument("--pairs", type=int, default=3, metavar="N", help="alternating runs of each")
+    bench.add_argument("--scale", default="4", metavar="N", help="work of a program: 4 or 1/100")
+    bench.add_argument(
+        "--against", action="append", default=[], metavar="NAME=CMD", help="{elf}: the program"
+    )
+    bench.add_argument("--coremark", metavar="FILE", help="an ELF file for the virt board")
+    bench.add_argument("--figure", metavar="FILE", help="an .svg, .pdf or .png file")
+    _add_json(bench)
+
     command("warmup", warm_up, "compile now what later runs need, and keep it")
     command("info", show_info, "show versions and where things are kept")
     return top
@@ -305,6 +316,39 @@ def work_on_lab(options: argparse.Namespace) -> int:
     actions = {"new": commands.new, "test": commands.test, "release": commands.release,
                "export": commands.export}  # fmt: skip
     return actions[options.action](options.name, options.course, options.out)
+
+
+def run_benchmarks(options: argparse.Namespace) -> int:
+    """``vlab bench``"""
+    import json
+
+    from vlab.experiments.bench import bench, speed_frame
+
+    _check_outputs(options.json, options.figure)
+    if options.figure:
+        from vlab.figures import check_format
+
+        check_format(options.figure)
+    to_screen = options.json != "-"
+    measured = bench(
+        [name for name in (options.only or "").split(",") if name],
+        pairs=options.pairs,
+        scale=options.scale,
+        against=options.against,
+        coremark=options.coremark,
+        say=(lambda line: print(line, flush=True)) if to_screen else (lambda line: None),
+    )
+    if options.json:
+        _write_json(options.json, json.dumps(measured, indent=1, ensure_ascii=False))
+    frame = speed_frame(measured)
+    if options.figure and len(frame):
+        from vlab.figures import speeds
+
+        origin = {"versions": measured["versions"], "pairs": measured["pairs"]}
+        speeds(frame, origin=origin).save(options.figure)
+    if options.figure and to_screen:
+        print(f"\nfigure: {options.figure}" if len(frame) else "\nno figure: nothing was compared")
+    return OK
 
 
 def warm_up(options: argparse.Namespace) -> int:

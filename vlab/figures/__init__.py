@@ -8,6 +8,7 @@ from vlab.figures.charts import bars, curves
 from vlab.figures.drawing import Drawing, check_format, render
 from vlab.figures.kinds import KINDS, draw
 from vlab.figures.maps import sweep_map
+from vlab.figures.races import speeds
 from vlab.figures.style import SIZES, THEMES
 from vlab.figures.sweeps import sweep
 from vlab.figures.techniques import techniques
@@ -23,6 +24,7 @@ __all__ = [
     "curves",
     "draw",
     "render",
+    "speeds",
     "sweep",
     "sweep_map",
     "techniques",
