@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from vlab import guest_lines, guests
 from vlab.guest_lines import Call, LineTable, Place
+
+ROOT = Path(__file__).parent.parent
 
 
 def functions(image: str) -> list[tuple[int, str]]:
@@ -109,9 +115,39 @@ def test_an_inlined_store_to_a_page_table_is_called_from_its_function() -> None:
         assert calls[-1].file == "kernel/vm.c"
 
 
-def test_without_a_checkout_there_is_a_place_but_no_text(
+def test_without_the_sources_there_is_a_place_but_no_text(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """An installed vlab names file and line, and shows no text."""
+    """Where the sources are not, file and line are named, and no text is shown."""
     monkeypatch.setattr(guest_lines, "SOURCES", tmp_path)
     assert Place("kernel/main.c", 5).text(2) == []
+
+
+def test_an_installed_vlab_has_the_sources(tmp_path: Path) -> None:
+    """A wheel holds every source file of the guest, and finds the text of lines in it."""
+    tree, site = tmp_path / "tree", tmp_path / "site"
+    tree.mkdir()
+    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tree)
+    for name in ("vlab", "guests"):
+        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+    build = "from setuptools.build_meta import build_wheel; build_wheel('..')"
+    subprocess.run([sys.executable, "-c", build], cwd=tree, check=True, capture_output=True)
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        wheel.extractall(site)
+    for source in (ROOT / "guests").rglob("*.[chS]"):
+        copy = site / "vlab" / "guest_sources" / source.relative_to(ROOT / "guests")
+        assert copy.read_bytes() == source.read_bytes()
+    ask = (
+        "from vlab import guest_lines as g, guests; print(g.__file__); "
+        "print(g.place('native', 0x80200000).text()[0][1]); print(guests.diff())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", ask], cwd=site, capture_output=True, text=True, check=True
+    )
+    file, line, difference = done.stdout.split("\n", 2)
+    assert Path(file).is_relative_to(site)
+    first = guest_lines.place("native", 0x80200000)
+    assert first is not None
+    assert line == first.text()[0][1]
+    assert difference.strip() == str(guests.diff())

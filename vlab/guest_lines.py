@@ -3,7 +3,7 @@
 The committed images are stripped. `vlab.guests.build` compiles each once more with debugging
 information, which changes none of its code, and keeps the line tables (DWARF 4, section 6.2), and
 where functions were inlined (section 3.3.8), as text in ``vlab/images/guest.lines``. The text of
-the lines is read from ``guests/`` where there is a checkout of the repository.
+the lines is read from ``guests/``, a copy of which is installed with the package.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-SOURCES = Path(__file__).parent.parent / "guests"
+INSTALLED = Path(__file__).parent / "guest_sources"
+SOURCES = INSTALLED if INSTALLED.is_dir() else Path(__file__).parent.parent / "guests"
 LINES = Path(__file__).parent / "images" / "guest.lines"
 
 
@@ -28,7 +29,7 @@ class Place(NamedTuple):
         return f"{self.file}:{self.line}"
 
     def text(self, around: int = 0) -> list[tuple[int, str]]:
-        """Return the line, and so many before and after it; nothing without a checkout."""
+        """Return the line, and so many before and after it; nothing without the sources."""
         path = SOURCES / self.file
         if not path.is_file():
             return []

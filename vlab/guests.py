@@ -1,8 +1,8 @@
 """Build the guest's images with the ``ziglang`` package, and tell how the two differ.
 
-The sources are in ``guests/`` of the repository; the built images are committed in
-``vlab/images/``, so that running vlab needs no compiler. Nothing that depends on the time,
-the place or the user gets into an image: the same sources give the same bytes.
+The sources are in ``guests/`` of the repository, and installed with the package; the built
+images are committed in ``vlab/images/``, so that running vlab needs no compiler. Nothing that
+depends on the time, the place or the user gets into an image: the same sources give the same bytes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from elftools.elf.elffile import ELFFile
 from vlab import guest_lines
 from vlab.errors import BuildError
 
-SOURCES = Path(__file__).parent.parent / "guests"
+SOURCES = guest_lines.SOURCES
 IMAGES = Path(__file__).parent / "images"
 ARCHITECTURES = ("native", "pv")
 LIBRARY = ("lib.c", "printf.c", "workload.c", "diskwork.c", "start.S")
@@ -84,7 +84,7 @@ def build_monitor(output: str | Path) -> None:
 
 def _require_sources() -> None:
     if not (SOURCES / "kernel").is_dir():
-        raise BuildError(f"no guest sources at {SOURCES}: use a checkout of the repository")
+        raise BuildError(f"no guest sources at {SOURCES}: install vlab again, or use a checkout")
 
 
 def _build_kernel(arch: str, out: Path, lines: dict[str, guest_lines.LineTable]) -> list[str]:

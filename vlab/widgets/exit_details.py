@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlab import guest_lines
+from vlab import guest_lines, guest_programs
 from vlab.counters import EXIT_REASONS
 from vlab.errors import MachineError
 from vlab.experiments.catalogue import IMAGES, workloads
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 AROUND = 4
 """Source lines shown on each side."""
 ADDRESSES = {"pc", "stvec", "sepc", "mtvec", "mepc", "ra", "trap_epc"}
+SHELL = "sh"
+"""Label of a session without a workload."""
 CAUSES = {"scause", "mcause", "trap_cause"}
 
 HARDWARE_SAYS = {
@@ -109,8 +111,9 @@ def source(recording: Recording, row: Exit) -> dict[str, Any] | None:
     """Return the source line of an exit's instruction and those around it, if it is known.
 
     The line is that in the function that the symbol names; `inlined` leads from there to the
-    instruction's own, through functions that were inlined. Programs are all linked at one address;
-    within the measured region it is the workload's that runs, outside it nobody knows which.
+    instruction's own, through functions that were inlined. Programs are all linked at one address:
+    within the measured region it is the workload's that runs, outside it the one, of those that
+    may run, that has this instruction there.
     """
     image = image_of(recording, row)
     found = guest_lines.place(image, row.pc) if image else None
@@ -132,14 +135,27 @@ def source(recording: Recording, row: Exit) -> dict[str, Any] | None:
 def image_of(recording: Recording, row: Exit) -> str | None:
     """Return the name of the image that an exit's instruction belongs to."""
     session = recording.session
-    if row.privilege != "U":
-        path = session.setup.image
-        if not isinstance(path, Path) or path.parent != IMAGES:
-            return None
-        return path.stem if session.symbols.start(row.pc) is not None else None
-    if row.index not in recording.measured or session.label["workload"] not in workloads():
+    path = session.setup.image
+    if not isinstance(path, Path) or path.parent != IMAGES:
         return None
-    return workloads()[session.label["workload"]].program
+    if row.privilege == "U":
+        return program_of(recording, row)
+    return path.stem if session.symbols.start(row.pc) is not None else None
+
+
+def program_of(recording: Recording, row: Exit) -> str | None:
+    """Return a program that has that instruction; None if others have it on another line."""
+    name = recording.session.label["workload"]
+    if name in workloads():
+        program = workloads()[name].program
+        if row.index in recording.measured:
+            return program
+        may_run = ["init", program]
+    else:
+        may_run = sorted(guest_programs.programs()) if name == SHELL else []
+    found = guest_programs.having(may_run, row.pc, row.bits) if row.bits else []
+    lines = {guest_lines.place(program, row.pc) for program in found}
+    return found[0] if len(lines) == 1 else None
 
 
 def access_row(access: Access) -> dict[str, Any]:
