@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
 import pytest
 from engines_abreast import BLOCKS, HOST_ONLY, Abreast, EnginesDisagree, shared
+from random_programs import BASE
 from test_modes import SMALL
 
 import vlab
@@ -31,7 +33,10 @@ from vlab.engines.interpreter import Interpreter
 from vlab.engines.traced import TracedInterpreter, TracedPython
 from vlab.errors import MachineError, ModeError, VlabError
 from vlab.experiments.catalogue import workloads
+from vlab.hardware import HardwareOptions, reset
 from vlab.hart_counters import BLOCK_COUNTERS
+from vlab.isa.table import INSTRUCTIONS, STANDARD, remove
+from vlab.memory import PhysicalMemory
 from vlab.state import Hart
 
 RECORD = 8 * BLOCK_WORDS
@@ -234,3 +239,67 @@ def test_compare_emulates_as_told_and_does_not_predict_what_it_cannot() -> None:
     assert made == [("native", None, None), ("emulate", None, "dbt"), ("simulate", "native", None)]
     with pytest.raises(VlabError, match="only 'emulate' has one"):
         vlab.compare("hello", ["native"], technique="dbt")
+
+
+@pytest.fixture
+def own_rows() -> Iterator[None]:
+    """Instructions of one's own: arithmetic, a branch, and one with the name of a stencil."""
+
+    @vlab.instruction("twice", "0000000 rs2 rs1 000 rd 0001011")
+    def twice(rs1: int, rs2: int) -> int:
+        return 2 * rs1 + rs2
+
+    @vlab.instruction("entry", "0000001 rs2 rs1 000 rd 0001011")
+    def entry(rs1: int, rs2: int) -> int:
+        return rs1 ^ rs2
+
+    @vlab.instruction("bodd", "imm[12|10:5] rs2 rs1 000 imm[4:1|11] 0101011", kind="branch")
+    def bodd(rs1: int, rs2: int) -> bool:
+        return rs1 & 1 != 0
+
+    yield
+    for row in INSTRUCTIONS[len(STANDARD) :]:
+        remove(row.name)
+
+
+def test_instructions_of_ones_own_are_helped(own_rows: None) -> None:
+    """They call the helper, a branch ends its block, and both engines count the same."""
+    text = "li t0, 7\nloop: addi t0, t0, -1\ntwice t1, t0, t1\nentry t2, t1, t0\n"
+    text += "bodd t0, x0, odd\naddi t3, t3, 1\nodd: bnez t0, loop\nebreak"
+    seen = []
+    for engine in (TracedPython(), TracedInterpreter()):
+        hart = Hart(PhysicalMemory(BASE, 1 << 20))
+        engine.attach(hart)
+        reset(hart, HardwareOptions())
+        hart.memory.write(BASE, vlab.assemble(text).code)
+        hart.pc, hart.intercept = BASE, 1 << 3
+        engine.run(hart, 1000)
+        counts = {name: getattr(hart, name) for name in BLOCK_COUNTERS}
+        seen.append((list(hart.x[:32]), counts, bytes(hart.tables)))
+    assert seen[0] == seen[1]
+    assert seen[0][1]["block_entries"] == 7 + 7 + 1  # ended by bodd, by bnez, ebreak
+
+
+def test_the_code_cache_can_be_looked_at() -> None:
+    """Executions of the blocks are all entries, their host code is what was emitted."""
+    result = emulate("hello")
+    frame = vlab.translated_blocks(result)
+    counted = result.counters_total
+    assert frame["executions"].sum() == counted.block_entries
+    assert frame["instructions"].sum() == counted.instructions_translated
+    assert frame["host_instructions"].sum() == counted.host_instructions
+    hottest = frame.iloc[0]
+    text = vlab.block_listing(result, int(hottest["address"]))
+    assert text.count("\n") == hottest["instructions"] + hottest["host_instructions"] + 2
+    assert ".word" not in text
+    with pytest.raises(MachineError, match="no block in the code cache begins there"):
+        vlab.block_listing(result, 0)
+    with pytest.raises(MachineError, match="has a code cache"):
+        vlab.translated_blocks(vlab.run("hello"))
+
+
+def test_a_session_interprets() -> None:
+    """A session has no translator, and says so in one line."""
+    assert vlab.session("hello", "emulate", technique="interpreter").step().reason == "step"
+    with pytest.raises(ModeError, match="a session emulates by an interpreter only"):
+        vlab.session("hello", "emulate", technique="dbt")

@@ -50,6 +50,7 @@ __all__ = [
     "Workload",
     "__version__",
     "assemble",
+    "block_listing",
     "boot",
     "compare",
     "guest_cell",
@@ -62,6 +63,7 @@ __all__ = [
     "run",
     "session",
     "shell",
+    "translated_blocks",
     "warmup",
     "workloads",
 ]
@@ -73,6 +75,7 @@ _HOMES = {
     "vlab.experiments.predictions": "reveal",
     "vlab.experiments.recording": "Recording record",
     "vlab.experiments.session": "Session",
+    "vlab.experiments.translated_blocks": "block_listing translated_blocks",
     "vlab.experiments.session_opening": "session",
     "vlab.counters": "COUNTERS Counters",
     "vlab.costs": "Costs Cycles preset price",

@@ -6,6 +6,7 @@ here enter the same blocks in the same order, so their counts of blocks agree, t
 
 from __future__ import annotations
 
+import mmap
 from functools import partial
 
 import numpy as np
@@ -24,11 +25,12 @@ from vlab.engines.code_cache import drop_code as drop_slots
 from vlab.engines.interpreter import Interpreter
 from vlab.engines.lowering import Emit, FunctionLowering, Value
 from vlab.engines.python import PythonEngine
+from vlab.errors import MachineError
 from vlab.isa.execute import raise_trap
 from vlab.isa.fields import FETCH, Cause
 from vlab.isa.mmu import translate
 from vlab.isa.physical import in_ram
-from vlab.memory import PAGE
+from vlab.memory import PAGE, anonymous
 from vlab.state import Hart
 
 
@@ -83,6 +85,19 @@ def written(hart: Hart, offset: int, count: int) -> None:
         address += piece
 
 
+def reserved(size: int) -> mmap.mmap:
+    """Return zeroed memory of the host of which only what is touched is taken."""
+    try:
+        if not hasattr(mmap, "MAP_NORESERVE"):
+            return anonymous(size)
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_NORESERVE
+        return mmap.mmap(-1, size, flags=flags)
+    except (OSError, ValueError, OverflowError) as error:
+        raise MachineError(
+            f"'dbt' reserves {size >> 20} MiB, denied by the host: {error}"
+        ) from None
+
+
 class TracedInterpreter(Interpreter):
     """The interpreter, with blocks."""
 
@@ -97,8 +112,9 @@ class TracedInterpreter(Interpreter):
         """
         super().attach(hart)
         pages = hart.ram_size >> 12
-        pool = np.zeros(pages * PAGE_BYTES // 8 + 8, dtype=np.uint64)
-        hart.code_pool, hart.code_limit = pool.ctypes.data, pages
+        pool = reserved(pages * PAGE_BYTES)
+        hart.code_pool = np.frombuffer(pool, np.uint8).ctypes.data
+        hart.code_limit = pages
         hart.owned = (*hart.owned[1:], pool)
         attach_tables(hart, self.code_bytes)
         hart.memory.on_write = partial(written, hart)

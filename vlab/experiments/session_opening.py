@@ -19,6 +19,7 @@ from vlab.experiments.running import (
     check_machine,
     check_mode,
     check_monitor,
+    check_technique,
     parse_size,
 )
 from vlab.experiments.session import Session
@@ -30,6 +31,7 @@ def session(
     workload: str | None = None,
     mode: str = "native",
     *,
+    technique: str | None = None,
     image: str | Path | bytes | None = None,
     disk: str | Path | None = None,
     initrd: str | Path | None = None,
@@ -58,6 +60,8 @@ def session(
         A kernel of your own instead, with ``disk``, ``initrd``, ``firmware`` and ``append`` as
         in `vlab.boot`; or the contents of one, for example ``vlab.assemble(text).code``. Changes
         to the disk stay in the session.
+    technique
+        Of ``emulate``: a session has ``interpreter`` only.
     progress
         Called some twenty times a second with the number of instructions retired.
     output
@@ -70,6 +74,8 @@ def session(
     check_mode(mode)
     if mode == "simulate":
         raise ModeError("mode 'simulate' executes no guest: there is nothing to step through")
+    if check_technique(technique, mode).get("technique") == "dbt":
+        raise ModeError("a session emulates by an interpreter only: 'dbt' is for run and compare")
     check_monitor(monitor, mode)
     own = check_devices(devices, mode)
     check_machine(engine, clock, seed, max_instructions)
