@@ -17,7 +17,9 @@ import numpy as np
 from random_programs import BASE, CODE_PAGES, M_VECTOR, S_VECTOR, SIZE, Program
 
 from vlab.engines.code_cache import PAGE_SLOTS, SLOT_BYTES
+from vlab.engines.hot_loops import HotLoops
 from vlab.engines.interpreter import Interpreter
+from vlab.engines.loops import instruction_at
 from vlab.engines.python import PythonEngine
 from vlab.engines.tiered import Translator, unavailable
 from vlab.exits import ExitReason
@@ -58,6 +60,32 @@ SLICES = (1, 1, 2, 3, 7, 20, 50, 200)
 LINES = (1, 3, 5, 7, 9, 11)
 
 
+LOOPS_A_PAGE = 3
+
+
+class Eager(HotLoops):
+    """Compiles some of the loops of a page as soon as the page is seen to execute."""
+
+    def request(self, base: int, offset: int) -> None:
+        """Have loops compiled: around the place, and at random ways back."""
+        page = ctypes.string_at(self.hart.page_bits, 4096)
+        steps = ((at, instruction_at(page, at)) for at in range(0, 4096, 2))
+        ways_back = [at for at, d in steps if d and d.row.kind == "branch" and d.imm >> 63]
+        rng = random.Random(offset)
+        for at in (offset, *rng.sample(ways_back, min(LOOPS_A_PAGE, len(ways_back)))):
+            if not self.covers(base, at):
+                super().request(base, at)
+
+
+class Looping(Translator):
+    """A translator whose loops are compiled eagerly, each waited for."""
+
+    def attach(self, hart: Hart) -> None:
+        """Prepare a hart's record."""
+        super().attach(hart)
+        hart.hot_loops = Eager(hart, worth=300, wait=True)
+
+
 FEW_PAGES, LITTLE_CODE = 3, 96 << 10
 """Caches so small that one of the translators must begin anew every now and then."""
 
@@ -68,8 +96,8 @@ class EnginesDisagree(AssertionError):
 
 @cache
 def engines() -> tuple[Any, ...]:
-    """Return the reference, the interpreter, and translators that translate at once, and soon."""
-    fast = () if unavailable() else (Translator(1), Translator(3))
+    """Return the reference, the interpreter, and translators that translate at once, loops too, and soon."""
+    fast = () if unavailable() else (Translator(1), Looping(1), Translator(3))
     return PythonEngine(), Interpreter(), *fast
 
 
@@ -90,7 +118,7 @@ class Abreast:
     def __init__(self, seed: int, chosen: Sequence[Any] = (), shared: np.ndarray = SHARED) -> None:
         self.seed, self.shared = seed, shared
         self.rng = random.Random(seed)
-        program = Program(seed)
+        program = Program(seed, loops=seed % 2 == 1)
         self.engines = tuple(chosen) or engines()
         self.harts = tuple(self._hart(engine, program) for engine in self.engines)
         if not chosen:

@@ -195,6 +195,22 @@ class PlainSnippets:
         self.put("addi", 29, 29, imm=-1)
         self.jump(BY_NAME["blt"], 0, 0, 29, start - len(self.items))
 
+    def again(self) -> None:
+        """Go back some way, as long as registers say so that the code in between changes."""
+        rows = [r for r in INSTRUCTIONS if r.kind == "branch"]
+        back = -self.rng.randrange(2, 16)
+        self.jump(self.rng.choice(rows), 0, self.source(), self.source(), back)
+
+    def function(self) -> None:
+        """Call a function that lies before the call."""
+        skip = len(self.items)
+        self.jump(BY_NAME["jal"], 0, 0, 0, 1)
+        for _ in range(self.rng.randrange(1, 4)):
+            getattr(self, self.rng.choice(("arithmetic", "memory", "short_memory")))()
+        self.put("jalr", 0, 1)
+        self.items[skip] = (0, 4, (BY_NAME["jal"], 0, 0, 0, len(self.items) - skip))
+        self.jump(BY_NAME["jal"], 1, 0, 0, skip + 1 - len(self.items))
+
     def modify(self) -> None:
         """Overwrite the instruction behind, or anything nearby."""
         word = WORDS + 4 * self.rng.randrange(32)

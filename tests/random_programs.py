@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from handlers import BOOT_TABLES, STARTS, constant, instruction, m_handler, s_handler
 from plain_snippets import CONFIGS, ENTRIES, LEAVES, PMPS, PTES, WORDS
-from snippets import WEIGHTS, Snippets
+from snippets import LOOPS, WEIGHTS, Snippets
 
 from vlab.isa.fields import PTE_A, PTE_D, PTE_G, PTE_R, PTE_U, PTE_V, PTE_W, PTE_X, SATP_SV39, Csr
 
@@ -68,9 +68,11 @@ class Program:
     strict
         Keep to what the specification determines: fences after each change of code or of page
         tables, no reserved encodings, no choice among legal values of a WARL field.
+    loops
+        Add ways back, and functions.
     """
 
-    def __init__(self, seed: int, strict: bool = False) -> None:
+    def __init__(self, seed: int, strict: bool = False, loops: bool = False) -> None:
         self.rng = random.Random(seed)
         self.strict = strict
         self.image = bytearray(SIZE)
@@ -81,7 +83,8 @@ class Program:
         starts = {}
         for area in AREAS:
             snippets = Snippets(self.rng, area.name, strict, not delegates_illegal)
-            code, starts[area.name] = snippets.fill(CODE_SIZE - 8, WEIGHTS[area.name])
+            weights = WEIGHTS[area.name] | (LOOPS if loops else {})
+            code, starts[area.name] = snippets.fill(CODE_SIZE - 8, weights)
             self.put(area.code, code + instruction("jal", imm=-len(code)))
         for area in AREAS:
             self._values(area, starts)

@@ -194,3 +194,6 @@ MACHINE = {
 }
 WEIGHTS = {"U": USER, "S": USER | SUPERVISOR, "M": USER | SUPERVISOR | MACHINE}
 """How often each snippet is chosen, by privilege."""
+
+LOOPS = {"again": 12, "function": 5}
+"""Added to these where pages are to contain loops."""

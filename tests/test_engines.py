@@ -10,6 +10,8 @@ from engines_abreast import Abreast
 
 PROGRAMS, LENGTH = 80, 4000
 
+pytestmark = pytest.mark.xdist_group("engines")
+
 
 @pytest.fixture(scope="module")
 def seen() -> Counter[str]:

@@ -21,10 +21,10 @@ SLOT_BYTES = 16
 PAGE_SLOTS = 2050
 """One per halfword, one that leads to the next page, one that counts stores to the page."""
 
-DECODE, ILLEGAL, CROSS, NEXT_PAGE, DISPATCH, HEAT = range(6)
+DECODE, ILLEGAL, CROSS, NEXT_PAGE, DISPATCH, HEAT, REFILL = range(7)
 """Handlers that belong to no row, by their index in the handler table."""
 
-FIRST_ROW = 6
+FIRST_ROW = 7
 STEP = 3
 """Result of `enter_page`: the page cannot be cached, execute one instruction without."""
 
@@ -96,6 +96,35 @@ def after_access(hart: Hart, va: int, access: int, width: int) -> None:
     """Fill the fast lookup after a load or store that went the slow way and succeeded."""
     if hart.fault == 0 and (va & 0xFFF) + width <= 4096:
         fill_fast(hart, va, hart.last_address, access)
+
+
+def refill(hart: Hart, va: int, access: int, width: int) -> int:
+    """Translate a load's or store's address that missed the lookup; return 1 if it is there now.
+
+    On 0 the instruction is to go the slow way, where whatever was done here is found done: a
+    translation that is in the TLB, or nothing (a walk that faults is not counted here).
+    """
+    if va & (width - 1) != 0 or hart.data_set == FAST_FIRST + EMPTY_SET * SET_WORDS:
+        return 0
+    walks = hart.walks
+    references = hart.walk_references
+    misses = hart.tlb_misses
+    updates = hart.ad_updates
+    pa = translate(hart, va, access, width)
+    if hart.fault != 0:
+        if hart.tlb_misses == misses:
+            hart.walks = walks
+            hart.walk_references = references
+        return 0
+    if hart.ad_updates != updates:
+        return 0  # may have written to the code being executed
+    fill_fast(hart, va, pa, access)
+    data = hart.data_set - FAST_FIRST + (va >> 12 & (FAST_ENTRIES - 1)) * FAST_WORDS
+    code = hart.fetch_set - FAST_FIRST + (hart.page_pc >> 12 & (FAST_ENTRIES - 1)) * FAST_WORDS
+    if hart.fast[code + 2] != hart.page_pc:
+        return 0  # evicted: the next fetch misses
+    tag = hart.fast[data + 1] if access == STORE else hart.fast[data]
+    return 1 if tag == va & (MASK64 ^ 0xFFF) else 0
 
 
 def flush_code(hart: Hart) -> None:

@@ -265,6 +265,11 @@ stay:
             + write("pc", "%following")
             + tail("@dispatch"),
         )
+        + """define internal preserve_mostcc i64 @refill(ptr %hart, i64 %va, i64 %kind, i64 %width) {
+  %filled = call i64 @py.refill(ptr %hart, i64 %va, i64 %kind, i64 %width)
+  ret i64 %filled
+}
+"""
         + f"""define i64 @run(ptr %hart) {{
   %status = call i64 @py.check_interrupt(ptr %hart)
   %exits = icmp eq i64 %status, 1

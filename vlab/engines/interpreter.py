@@ -55,6 +55,7 @@ def generate(heat: int = 0, blocks: bool = False) -> str:
         code_cache.enter_page,
         code_cache.after_access,
         code_cache.drop_code,
+        code_cache.refill,
         code_cache.step,
         execute.check_interrupt,
         execute.illegal,
@@ -73,7 +74,7 @@ def generate(heat: int = 0, blocks: bool = False) -> str:
         second = f"@near.{row.index}" if row.kind in ("branch", "jal") else f"@slow.{row.index}"
         pairs += [first, second]
     hot = "@heat" if heat else "@decode"
-    table = ["@decode", "@illegal", "@cross", "@next_page", "@dispatch", hot, *pairs]
+    table = ["@decode", "@illegal", "@cross", "@next_page", "@dispatch", hot, "@refill", *pairs]
     entries = ", ".join(f"ptr {name}" for name in table)
     executors = [module.name_of(f) for f in handlers.executors()]
     module.chunks.append(

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 Library = dict[str, int]
+Passes = Callable[[Any, Any], None]
+"""Changes a module for a target machine."""
 
 KEPT = 8
 """Versions of an object that are kept: several installations may share a cache."""
@@ -51,12 +53,15 @@ def key(name: str, more: tuple[Path, ...] = ()) -> str:
     return digest.hexdigest()
 
 
-def optimize(text: str, machine: Any, triple: str) -> Any:
-    """Parse IR text for a target and run LLVM's passes over it."""
+def optimize(text: str, machine: Any, triple: str, passes: Passes | None = None) -> Any:
+    """Parse IR text for a target and run LLVM's usual passes over it, or those given."""
     import llvmlite.binding as llvm
 
     layout = f'target datalayout = "{machine.target_data}"\ntarget triple = "{triple}"\n'
     module = llvm.parse_assembly(layout + text)
+    if passes is not None:
+        passes(module, machine)
+        return module
     options = llvm.create_pipeline_tuning_options(speed_level=2)
     options.loop_vectorization = False
     options.slp_vectorization = False
@@ -65,7 +70,7 @@ def optimize(text: str, machine: Any, triple: str) -> Any:
     return module
 
 
-def compile_object(text: str) -> bytes:
+def compile_object(text: str, passes: Passes | None = None) -> bytes:
     """Compile LLVM IR text to an object file for this host."""
     import llvmlite.binding as llvm
 
@@ -73,7 +78,7 @@ def compile_object(text: str) -> bytes:
     llvm.initialize_native_asmprinter()
     target = llvm.Target.from_default_triple()
     machine = target.create_target_machine(opt=2, reloc="pic", codemodel="small", jit=True)
-    return machine.emit_object(optimize(text, machine, llvm.get_process_triple()))
+    return machine.emit_object(optimize(text, machine, llvm.get_process_triple(), passes))
 
 
 def _stored(path: Path) -> bytes | None:
@@ -96,6 +101,12 @@ def _keep(path: Path, code: bytes) -> None:
 
 
 _ALIVE: list[object] = []
+
+
+def keep_alive(*owners: object) -> None:
+    """Keep what owns machine code for as long as the process lives."""
+    _ALIVE.extend(owners)
+
 
 made = 0
 """Objects that this process had to compile."""
@@ -155,5 +166,5 @@ def load(
     for symbol in symbols:
         builder.export_symbol(symbol)
     tracker = builder.link(jit, name)
-    _ALIVE.extend([jit, tracker])
+    keep_alive(jit, tracker)
     return {symbol: tracker[symbol] for symbol in symbols}

@@ -14,8 +14,10 @@ from functools import cache
 import numpy as np
 
 from vlab.engines import stencil_table
+from vlab.engines.hot_loops import WORTH, HotLoops
 from vlab.engines.interpreter import Interpreter
 from vlab.engines.stencil_table import BRANCH, JAL, JALR, LOAD, NONE, PLAIN, STORE
+from vlab.exits import ExitReason
 from vlab.isa.table import INSTRUCTIONS, STANDARD
 from vlab.state import Hart
 
@@ -48,6 +50,10 @@ def executable_memory(size: int) -> mmap.mmap:
     return mmap.mmap(-1, size, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
 
 
+SLICE = 4_000_000
+"""Instructions from one look at what executes to the next, at most."""
+
+
 class Translator(Interpreter):
     """Interpreter and translator together; the same results as either reference.
 
@@ -55,9 +61,16 @@ class Translator(Interpreter):
     ----------
     heat
         Taken branches to a place after which it is translated.
+
+    Attributes
+    ----------
+    worth, wait
+        When a page's loop is compiled, and whether to wait for it (`HotLoops`).
     """
 
     name = "translator"
+    worth = WORTH
+    wait = False
 
     def __init__(self, heat: int = HEAT) -> None:
         super().__init__(heat)
@@ -77,3 +90,20 @@ class Translator(Interpreter):
         hart.stencil_holes = table.holes.ctypes.data
         hart.row_kinds = kinds.ctypes.data
         hart.owned = (*hart.owned, pool, kinds, table)  # kept alive with the record
+        hart.hot_loops = HotLoops(hart, self.worth, self.wait)
+
+    def run(self, hart: Hart, budget: int) -> ExitReason:
+        """Run until the budget of instructions is used up or something exits."""
+        left = budget
+        while left > SLICE:
+            reason = super().run(hart, SLICE)
+            left -= SLICE - hart.budget
+            if reason != ExitReason.BUDGET:
+                hart.limit += left - hart.budget
+                hart.budget = left
+                return reason
+            hart.hot_loops.sample(SLICE)
+        reason = super().run(hart, left)
+        if reason == ExitReason.BUDGET:
+            hart.hot_loops.sample(left)
+        return reason

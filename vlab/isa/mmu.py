@@ -34,12 +34,15 @@ from vlab.isa.fields import (
 )
 from vlab.isa.physical import clear_fast, in_ram, load_ram, store_ram
 from vlab.isa.pmp import pmp_allows
-from vlab.state import FAST_ENTRIES, FAST_SETS, FAST_WORDS, LAYOUT, Hart
+from vlab.state import FAST_ENTRIES, FAST_WORDS, LAYOUT, Hart
 
 NONE = MASK64
 FAST_FIRST = LAYOUT["fast"][0]
 SET_WORDS = FAST_ENTRIES * FAST_WORDS
 EMPTY_SET = 3
+FETCH_SETS = 4
+"""First set of those for fetches: a page of data does not displace the code that uses it."""
+
 INVALID_TAG = MASK64
 """Never equal to an address whose page offset above the access size was cleared."""
 
@@ -248,14 +251,19 @@ def translate(hart: Hart, va: int, access: int, width: int) -> int:
 
 
 def fast_drop(hart: Hart, va: int) -> None:
-    """Forget what the engine's lookup cache holds of one page, at every privilege."""
+    """Forget what the engine's lookup cache holds of one page, at U and S.
+
+    M-mode translates nothing: its accesses are in no TLB.
+    """
     if hart.fast_used != 0:
-        first = (va >> 12 & (FAST_ENTRIES - 1)) * FAST_WORDS
-        while first < FAST_SETS * SET_WORDS:
-            hart.fast[first] = INVALID_TAG
-            hart.fast[first + 1] = INVALID_TAG
-            hart.fast[first + 2] = INVALID_TAG
-            first = first + SET_WORDS
+        entry = (va >> 12 & (FAST_ENTRIES - 1)) * FAST_WORDS
+        hart.fast[entry] = INVALID_TAG
+        hart.fast[entry + 1] = INVALID_TAG
+        hart.fast[entry + SET_WORDS] = INVALID_TAG
+        hart.fast[entry + SET_WORDS + 1] = INVALID_TAG
+        entry = entry + FETCH_SETS * SET_WORDS
+        hart.fast[entry + 2] = INVALID_TAG
+        hart.fast[entry + SET_WORDS + 2] = INVALID_TAG
 
 
 def fast_flush(hart: Hart) -> None:
@@ -269,5 +277,5 @@ def update_regime(hart: Hart) -> None:
     """Select the lookup sets after a change of privilege or of mstatus."""
     fetch = EMPTY_SET - 1 if hart.priv == M else hart.priv
     data = EMPTY_SET if hart.mstatus & MPRV != 0 else fetch
-    hart.fetch_set = FAST_FIRST + fetch * SET_WORDS
+    hart.fetch_set = FAST_FIRST + (FETCH_SETS + fetch) * SET_WORDS
     hart.data_set = FAST_FIRST + data * SET_WORDS

@@ -1,0 +1,200 @@
+"""Hot loops: found by sampling, compiled by LLVM in the background, entered through slots.
+
+Between the engine's runs the place being executed is a sample, worth as many instructions as
+have run. A page that is worth enough has the loop around the present place compiled; when that
+is done, the slots of the loop's entries lead to it, until the page's code is dropped. The same
+loop of another machine is not compiled again.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
+from typing import Any, NamedTuple
+
+from vlab.engines.code_cache import COUNTERS, SLOT_BYTES
+from vlab.engines.loops import PAGE, Loop, Step, find_loop
+from vlab.state import Hart
+
+WORTH = 8_000_000
+"""Instructions for which a page is seen executing before its loop is compiled."""
+
+MOST = 1000
+"""Places that a process looks for a loop at, at most."""
+
+STUB = 16
+"""Bytes of the jump to a loop, which lies among the translated code and is dropped with it."""
+
+
+class Compiled(NamedTuple):
+    """A loop of a page and its machine code."""
+
+    page: bytes
+    loop: Loop
+    address: int
+
+
+class Installed(NamedTuple):
+    """A loop that slots lead to: its offsets, one of the slots, and what it holds."""
+
+    offsets: frozenset[int]
+    slot: int
+    stub: int
+
+
+@cache
+def _worker() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix="vlab-loops")
+
+
+_compiled: dict[tuple[bytes, int], Future[Compiled | None]] = {}
+"""By a page's bytes and a place in it."""
+
+
+def lightly(module: Any, machine: Any) -> None:
+    """Run the passes that a loop needs.
+
+    Reassociation and strength reduction lengthen the lives of values: a loop has many exits at
+    which every register must be there, and then they no longer fit.
+    """
+    import llvmlite.binding as llvm
+
+    llvm.set_option("vlab", "--disable-lsr")
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    builder = llvm.create_pass_builder(machine, options)
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_always_inliner_pass()
+    passes.add_global_dead_code_eliminate_pass()
+    passes.add_sroa_pass()
+    passes.add_simplify_cfg_pass()
+    passes.add_instruction_combine_pass()
+    passes.add_simplify_cfg_pass()
+    passes.add_instruction_combine_pass()
+    passes.add_aggressive_dce_pass()
+    passes.add_simplify_cfg_pass()
+    passes.run(module, builder)
+
+
+_made: list[Compiled] = []
+
+
+def compile_loop(page: bytes, start: int) -> Compiled | None:
+    """Find and compile the loop around a place; None if there is none."""
+    import llvmlite.binding as llvm
+
+    from vlab.engines import object_cache
+    from vlab.engines.loop_code import generate
+
+    for other in _made:
+        if other.page == page and start in other.loop.steps:
+            return other
+    loop = find_loop(page, start)
+    if loop is None:
+        return None
+    code = object_cache.compile_object(generate(loop), lightly)
+    jit = llvm.create_lljit_compiler()
+    library = llvm.JITLibraryBuilder().add_object_img(code).export_symbol("loop")
+    tracker = library.link(jit, "loop")
+    object_cache.keep_alive(jit, tracker)
+    compiled = Compiled(page, loop, tracker["loop"])
+    _made.append(compiled)
+    return compiled
+
+
+class HotLoops:
+    """The loops of one hart's code.
+
+    Parameters
+    ----------
+    hart
+        A record that a translator was attached to.
+    worth
+        Instructions for which a page is seen executing before its loop is compiled.
+    wait
+        Wait for the compiler (tests: what runs compiled is then the same every time).
+    """
+
+    def __init__(self, hart: Hart, worth: int = WORTH, wait: bool = False) -> None:
+        self.hart, self.enough, self.wait = hart, worth, wait
+        self.worth: dict[int, int] = {}
+        self.installed: dict[int, list[Installed]] = {}
+        self.pending: dict[tuple[int, int], Future[Compiled | None]] = {}
+
+    def sample(self, instructions: int) -> None:
+        """Take note of the place being executed, where so many instructions have run."""
+        hart = self.hart
+        offset, base = hart.pc - hart.page_pc, hart.page_slots
+        if self.pending:
+            self.collect()
+        if not 0 <= offset < PAGE or self.covers(base, offset):
+            return
+        worth = self.worth[base] = self.worth.get(base, 0) + instructions
+        if worth >= self.enough:
+            self.worth[base] = 0
+            self.request(base, offset)
+
+    def covers(self, base: int, offset: int) -> bool:
+        """Return whether a place is in a loop that is entered; forget those that were dropped."""
+        entered = [i for i in self.installed.get(base, ()) if peek(i.slot) == i.stub]
+        self.installed[base] = entered
+        return any(offset in i.offsets for i in entered)
+
+    def request(self, base: int, offset: int) -> None:
+        """Have the loop around a place compiled, unless it was already."""
+        page = ctypes.string_at(self.hart.page_bits, PAGE)
+        key = (page, offset)
+        if key not in _compiled:
+            if len(_compiled) >= MOST:
+                return
+            _compiled[key] = _worker().submit(compile_loop, page, offset)
+        self.pending[base, offset] = _compiled[key]
+        if self.wait:
+            _compiled[key].result()
+        if _compiled[key].done():
+            self.collect()
+
+    def collect(self) -> None:
+        """Enter the loops whose compilation is done, if their page is being executed."""
+        for (base, offset), future in list(self.pending.items()):
+            if future.done() and base == self.hart.page_slots:
+                del self.pending[base, offset]
+                compiled = future.result()
+                page = ctypes.string_at(self.hart.page_bits, PAGE)
+                same = _compiled.get((page, offset)) is future
+                if compiled is not None and same and not self.covers(base, offset):
+                    self.install(base, compiled)
+
+    def install(self, base: int, compiled: Compiled) -> None:
+        """Let the slots of a loop's entries lead to it."""
+        hart, loop = self.hart, compiled.loop
+        if hart.jit_used == 0 or hart.jit_used + STUB > hart.jit_limit:
+            return
+        stub = hart.jit_pool + hart.jit_used
+        hart.jit_used += STUB
+        ctypes.memmove(stub, b"\x48\xb8" + compiled.address.to_bytes(8, "little") + b"\xff\xe0", 12)
+        for step in loop.steps.values():
+            poke(base + step.offset * 8 + 8, operands(step))
+        for entry in loop.entries:
+            poke(base + entry * 8, stub)
+            ctypes.c_uint16.from_address(base + COUNTERS + entry).value = 0xFFFF
+        poke(base + 2049 * SLOT_BYTES + 8, 1)
+        slot = base + loop.entries[0] * 8
+        self.installed.setdefault(base, []).append(Installed(frozenset(loop.steps), slot, stub))
+
+
+def operands(step: Step) -> int:
+    """Return the second word of an instruction's slot (`vlab.engines.code_cache.decode_slot`)."""
+    d = step.decoded
+    registers = (d.rd or 32) | d.rs1 << 8 | d.rs2 << 16
+    return registers | d.length * 8 << 24 | (d.imm & 0xFFFFFFFF) << 32
+
+
+def peek(address: int) -> int:
+    """Return a word of host memory."""
+    return ctypes.c_uint64.from_address(address).value
+
+
+def poke(address: int, value: int) -> None:
+    """Change a word of host memory."""
+    ctypes.c_uint64.from_address(address).value = value

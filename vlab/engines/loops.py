@@ -1,0 +1,140 @@
+"""Finding the loop that executes at some place of a page, from the page's bytes.
+
+A loop is a strongly connected component of the page's control flow: every instruction from
+which the place can be reached again without leaving the page. Calls of functions in the page,
+and their returns, are part of it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from vlab.isa.bits import signed
+from vlab.isa.decode import Decoded, decode
+from vlab.isa.table import STANDARD
+
+PAGE = 4096
+MOST = 400
+"""Instructions of a loop at most."""
+
+TRANSLATED = ("op", "load", "store", "branch", "jal", "jalr")
+RA = 1
+REACHES = (PAGE, 1024, 256)
+"""How far from the instruction to look, in bytes: the first that finds no more than `MOST`."""
+
+
+class Step(NamedTuple):
+    """An instruction of the loop: where it is, what it is, and where it goes in the page."""
+
+    offset: int
+    decoded: Decoded
+    ways: tuple[int, ...]
+
+    @property
+    def behind(self) -> int:
+        """Offset of the instruction behind it."""
+        return self.offset + self.decoded.length
+
+
+class Loop(NamedTuple):
+    """A loop: its instructions by offset, and the offsets at which it is entered."""
+
+    steps: dict[int, Step]
+    entries: tuple[int, ...]
+
+
+def instruction_at(page: bytes, offset: int) -> Decoded | None:
+    """Return the instruction at an offset, None if it has no translation."""
+    raw = int.from_bytes(page[offset : offset + 2], "little")
+    if raw & 3 == 3:
+        if offset > PAGE - 4:
+            return None
+        raw |= int.from_bytes(page[offset + 2 : offset + 4], "little") << 16
+    decoded = decode(raw)
+    if decoded is None or decoded.row.kind not in TRANSLATED or decoded.row.name not in STANDARD:
+        return None
+    if decoded.row.name == "slti" and decoded.rd == decoded.rs1 == 0:
+        return None  # the marker
+    return decoded
+
+
+def ways_of(offset: int, decoded: Decoded, returns: set[int]) -> list[int]:
+    """Return the offsets in the page at which execution may go on."""
+    kind, behind = decoded.row.kind, offset + decoded.length
+    target = [n for n in (offset + signed(decoded.imm),) if 0 <= n < PAGE]
+    if kind == "jalr":
+        return sorted(returns) if (decoded.rd, decoded.rs1) == (0, RA) else []
+    if kind == "jal":
+        return target
+    return ([behind] if behind < PAGE else []) + (target if kind == "branch" else [])
+
+
+def reachable(page: bytes, start: int, reach: int) -> dict[int, Step]:
+    """Return the instructions that can follow the one at ``start``, not too far from it."""
+    known: dict[int, Decoded | None] = {}
+    returns: set[int] = set()
+    open_, steps = [start], {}
+    while open_:
+        offset = open_.pop()
+        if offset in known or abs(offset - start) > reach:
+            continue
+        decoded = known[offset] = instruction_at(page, offset)
+        if decoded is None:
+            continue
+        if decoded.row.kind == "jal" and decoded.rd and ways_of(offset, decoded, returns):
+            behind = offset + decoded.length
+            if behind < PAGE and behind not in returns:
+                returns.add(behind)
+                open_ += [n for n, d in known.items() if d and d.row.kind == "jalr"]
+                for n in open_:
+                    known.pop(n, None)
+        ways = ways_of(offset, decoded, returns)
+        steps[offset] = Step(offset, decoded, tuple(ways))
+        open_ += [n for n in ways if n not in known]
+    return steps
+
+
+def find_loop(page: bytes, start: int) -> Loop | None:
+    """Return the loop around an instruction.
+
+    Parameters
+    ----------
+    page
+        The 4096 bytes of the page.
+    start
+        Offset of an instruction that was being executed.
+
+    Returns
+    -------
+    Loop or None
+        None if the page does not lead back to it, or only by too many instructions.
+    """
+    for reach in REACHES:
+        loop = loop_within(page, start, reach)
+        if loop is not None and len(loop.steps) <= MOST:
+            return loop
+    return None
+
+
+def loop_within(page: bytes, start: int, reach: int) -> Loop | None:
+    """Return the loop around an instruction, as far as it lies within ``reach`` bytes of it."""
+    steps = reachable(page, start, reach)
+    came_from: dict[int, list[int]] = {}
+    for step in steps.values():
+        for way in step.ways:
+            came_from.setdefault(way, []).append(step.offset)
+    back, open_ = set(), list(came_from.get(start, []))
+    while open_:
+        offset = open_.pop()
+        if offset not in back:
+            back.add(offset)
+            open_ += came_from.get(offset, [])
+    if start not in back:
+        return None
+    inside = {
+        offset: step._replace(ways=tuple(n for n in step.ways if n in back))
+        for offset, step in sorted(steps.items())
+        if offset in back
+    }
+    backwards = {way for step in inside.values() for way in step.ways if way <= step.offset}
+    return Loop(inside, tuple(sorted(backwards)))
