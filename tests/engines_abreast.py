@@ -96,7 +96,7 @@ class EnginesDisagree(AssertionError):
 
 @cache
 def engines() -> tuple[Any, ...]:
-    """Return the reference, the interpreter, and translators that translate at once, loops too, and soon."""
+    """Return the reference, the interpreter, and translators, eager and less so."""
     fast = () if unavailable() else (Translator(1), Looping(1), Translator(3))
     return PythonEngine(), Interpreter(), *fast
 

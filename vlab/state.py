@@ -23,7 +23,7 @@ FAST_WORDS = 4
 """Words of one such entry: read tag, write tag, execute tag, host address minus virtual."""
 
 FAST_SETS = 7
-"""One set for data accesses of U, S and M, one (index 3) that is never filled, three for fetches."""
+"""Sets for data accesses of U, S and M, one (index 3) that is never filled, and for fetches."""
 
 FIELDS: tuple[tuple[str, int, str], ...] = (
     ("x", 33, "integer registers; x[32] swallows writes to x0"),

@@ -265,7 +265,8 @@ stay:
             + write("pc", "%following")
             + tail("@dispatch"),
         )
-        + """define internal preserve_mostcc i64 @refill(ptr %hart, i64 %va, i64 %kind, i64 %width) {
+        + """define internal preserve_mostcc i64
+@refill(ptr %hart, i64 %va, i64 %kind, i64 %width) {
   %filled = call i64 @py.refill(ptr %hart, i64 %va, i64 %kind, i64 %width)
   ret i64 %filled
 }

@@ -166,6 +166,9 @@ class Interpreter:
         hart.budget = budget
         return REASONS[self._run(hart.pointer)]
 
+    def sample(self, hart: Hart, instructions: int) -> None:
+        """Take note of what executes; so many instructions have run. (An interpreter need not.)"""
+
 
 REASONS = tuple(ExitReason)
 

@@ -102,8 +102,12 @@ class Translator(Interpreter):
                 hart.limit += left - hart.budget
                 hart.budget = left
                 return reason
-            hart.hot_loops.sample(SLICE)
+            self.sample(hart, SLICE)
         reason = super().run(hart, left)
         if reason == ExitReason.BUDGET:
-            hart.hot_loops.sample(left)
+            self.sample(hart, left)
         return reason
+
+    def sample(self, hart: Hart, instructions: int) -> None:
+        """Take note of what executes; so many instructions have run."""
+        hart.hot_loops.sample(instructions)

@@ -180,6 +180,8 @@ class CompiledExits:
             why = self.stay(*pointers)
             self._unload()
             if why < LOOK_UP:
+                if REASONS[why] == ExitReason.BUDGET:
+                    machine.engine.sample(machine.hart, machine.granted)
                 return REASONS[why]
             if why == LOOK_UP:
                 return None
