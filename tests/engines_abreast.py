@@ -118,7 +118,7 @@ class Abreast:
     def __init__(self, seed: int, chosen: Sequence[Any] = (), shared: np.ndarray = SHARED) -> None:
         self.seed, self.shared = seed, shared
         self.rng = random.Random(seed)
-        program = Program(seed, loops=seed % 2 == 1)
+        program = Program(seed, loops=seed % 100 >= 80)
         self.engines = tuple(chosen) or engines()
         self.harts = tuple(self._hart(engine, program) for engine in self.engines)
         if not chosen:

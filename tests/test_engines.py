@@ -9,7 +9,7 @@ import pytest
 from abreast_long import run
 from engines_abreast import Abreast
 
-PROGRAMS, LENGTH = 80, 4000
+PROGRAMS, WITH_LOOPS, LENGTH = 80, 20, 4000
 
 pytestmark = pytest.mark.xdist_group("engines")
 
@@ -22,7 +22,7 @@ def outcome(seed: int) -> Counter[str]:
     return abreast.seen
 
 
-@pytest.mark.parametrize("seed", range(PROGRAMS))
+@pytest.mark.parametrize("seed", range(PROGRAMS + WITH_LOOPS))
 def test_engines_agree_on_random_programs(seed: int) -> None:
     """After every slice of a random program all engines hold the same state, counters too."""
     assert outcome(seed)["programs"] == 1
