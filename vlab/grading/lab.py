@@ -8,15 +8,27 @@ from typing import Any
 
 from vlab.errors import MachineError
 from vlab.grading.checks import Check, load_checks
+from vlab.grading.imports import foreign
+
+TOTAL = 100
+"""Points of a lab: all checks and what is graded by hand."""
 
 
 class Solution:
-    """What a notebook has defined, as attributes; always as it is now."""
+    """What a notebook has defined, as attributes; always as it is now.
+
+    Attributes
+    ----------
+    asked : set of str
+        Names that were looked up.
+    """
 
     def __init__(self, names: dict[str, Any]) -> None:
         self._names = names
+        self.asked: set[str] = set()
 
     def __getattr__(self, name: str) -> Any:
+        self.asked.add(name)
         try:
             return self._names[name]
         except KeyError:
@@ -46,6 +58,8 @@ class Lab:
     def check(self, name: str = "") -> None:
         """Run the checks whose names begin so (all visible ones unless told) and print the score.
 
+        A failed check says what was expected, what was seen and where to look.
+
         Raises
         ------
         AssertionError
@@ -60,13 +74,23 @@ class Lab:
             message = self.run(check)
             print(f"{'FAILED' if message else 'passed'}  {check.name} ({check.points} points)")
             if message:
-                failed.append(check.name)
+                failed.append(f"{check.name}: {message}")
                 print(f"        {message}")
             else:
                 score += check.points
-        print(f"Score: {score}/{sum(check.points for check in chosen)}")
+        self.warn()
+        asked = sum(check.points for check in chosen)
+        print(f"{score} of the {asked} points of these checks; others are hidden, or given by hand")
+        print(f"Score: {score}/{TOTAL}")
         if failed:
-            raise AssertionError(f"failed: {', '.join(failed)}")
+            raise AssertionError("\n".join(failed))
+
+    def warn(self) -> None:
+        """Say what the solution uses that is not there when it is graded."""
+        names = self.solution._names
+        for name in sorted(self.solution.asked & names.keys()):
+            for package in sorted(foreign(names[name], names)):
+                print(f"note: {name} uses {package}, which is not there when your work is graded")
 
     def run(self, check: Check) -> str:
         """Run one check and return why it failed, nothing if it passed."""

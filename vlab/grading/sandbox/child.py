@@ -25,16 +25,6 @@ import wire
 
 del sys.path[0]
 
-PRELOADED = (
-    "__future__", "abc", "ast", "array", "base64", "binascii", "bisect", "cmath", "collections",
-    "collections.abc", "contextlib", "copy", "dataclasses", "datetime", "decimal", "enum",
-    "encodings.idna", "encodings.latin_1", "fractions", "functools", "hashlib", "heapq", "inspect",
-    "io", "itertools", "json", "linecache", "math", "numbers", "operator", "random", "re",
-    "statistics", "string", "struct", "textwrap", "time", "traceback", "types", "typing",
-    "unicodedata", "warnings",
-)  # fmt: skip
-"""What submissions may import: after this no file is opened any more."""
-
 IMPORTS = (ast.Import, ast.ImportFrom)
 
 
@@ -155,7 +145,7 @@ class Server:
 
 def main() -> None:
     """Confine this process, then serve."""
-    for name in PRELOADED:
+    for name in confinement.PRELOADED:
         with contextlib.suppress(ImportError):
             __import__(name)
     confinement.limit(int(sys.argv[1]))

@@ -14,6 +14,16 @@ import platform
 import struct
 import sys
 
+PRELOADED = (
+    "__future__", "abc", "ast", "array", "base64", "binascii", "bisect", "cmath", "collections",
+    "collections.abc", "contextlib", "copy", "dataclasses", "datetime", "decimal", "enum",
+    "encodings.idna", "encodings.latin_1", "fractions", "functools", "hashlib", "heapq", "inspect",
+    "io", "itertools", "json", "linecache", "math", "numbers", "operator", "random", "re",
+    "statistics", "string", "struct", "textwrap", "time", "traceback", "types", "typing",
+    "unicodedata", "warnings",
+)  # fmt: skip
+"""What submissions may import: after this no file is opened any more."""
+
 MEMORY, OUTPUT = 512 << 20, 1 << 20
 """Bytes of address space besides what the interpreter has, and of one output file."""
 
