@@ -69,6 +69,20 @@ def test_a_race_can_be_stopped_and_played_on() -> None:
     race.close()
 
 
+def test_a_frame_that_takes_too_long_is_cut_where_all_are_at_equal_time() -> None:
+    """Behind its deadline a frame goes on for a part of its way only, and nobody is left behind."""
+    widget = ModeRace("syscall", n=50)
+    assert widget.wait(30)
+    race, way = widget.race, 20_000
+    assert race is not None
+    widget._playing = True
+    assert 0 < widget._go(way, deadline=0) <= way // 2
+    assert race.behind() == []
+    assert widget._go(way, deadline=time.monotonic() + 60) >= way
+    assert race.behind() == []
+    widget.close()
+
+
 def test_another_workload_can_be_raced() -> None:
     """Choosing begins anew, without the parameters of the workload before but with the options."""
     race = ModeRace("syscall", ["native", "paravirt"], n=400, seed=3)

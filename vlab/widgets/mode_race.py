@@ -18,6 +18,8 @@ FRAME_S = 0.05
 SLOWEST_S, FASTEST_S = 240.0, 1.0
 """Seconds that the slowest racer's way may take."""
 USUAL_S = 15.0
+PARTS = 5
+"""Parts of the way between two pictures, after each of which it may be cut short."""
 STEPS = 100
 """Single steps of which the slowest racer's way consists."""
 
@@ -63,7 +65,7 @@ class ModeRace(Drawn):
     def on_restart(self) -> None:
         """Begin again: boot every guest up to the measured region."""
         self.race = race = Race(self.workload, self.modes, tell=self.prepare, **self.options)
-        self._longest = race.length // STEPS + 1
+        self._longest = race.length // (10 * STEPS) + 1
         self.show(
             workload=self.workload,
             workloads=list(workloads()),
@@ -93,9 +95,8 @@ class ModeRace(Drawn):
             now = time.monotonic()
             wanted = int(race.length * min(now - before, 4 * FRAME_S) / self._seconds)
             before = now
-            self._move(min(wanted, self._longest) + 1)
-            took = time.monotonic() - now
-            self._longest = self._allowed(took)
+            way = self._go(min(wanted, self._longest) + 1, now + FRAME_S)
+            self._longest = self._allowed(way, time.monotonic() - now)
             done = min(1.0, race.time / race.length)
             view = {**self.view, "frame": race.frame(), "playing": True}
             self._tell(view, fraction=done, text="playing")
@@ -140,11 +141,20 @@ class ModeRace(Drawn):
     def _move(self, cycles: int) -> None:
         self._ready().advance(cycles, lambda: not self.stopping)
 
-    def _allowed(self, took: float) -> int:
-        """Return how far to go at once, so that a picture comes at least ten times a second."""
-        if took > 2 * FRAME_S:
-            return max(1, int(self._longest * FRAME_S / took))
-        return min(2 * self._longest, self._ready().length)
+    def _go(self, way: int, deadline: float) -> int:
+        """Go a way in parts, after each of which all are at equal time; return how far it was.
+
+        How much the host does in a modelled cycle changes from one moment to the next.
+        """
+        gone, part = 0, way // PARTS + 1
+        while gone < way and self._going_on() and (not gone or time.monotonic() < deadline):
+            self._move(part)
+            gone += part
+        return gone
+
+    def _allowed(self, way: int, took: float) -> int:
+        """Return how far to go at once next: what takes a frame at the pace of the last way."""
+        return min(2 * way + self._ready().length // STEPS, int(way * FRAME_S / took) + 1)
 
     # -- results --------------------------------------------------------------------------
 
