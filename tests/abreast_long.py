@@ -15,19 +15,29 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from engines_abreast import Abreast
+from engines_abreast import HOST_ONLY, Abreast, EnginesDisagree, shared
 
+from vlab.engines.traced import TracedInterpreter, TracedPython
+
+TRACED = shared({*HOST_ONLY, "block_tables"})
 LENGTH = 20_000
 """Instructions of a program: mostly warm code, with time for the caches to fill and begin anew."""
 
 
-def run(seed: int, instructions: int) -> Counter[str]:
-    """Run programs from a seed on until that many instructions have retired on each engine."""
+def run(seed: int, instructions: int, traced: bool = False) -> Counter[str]:
+    """Run programs from a seed on until that many instructions have retired on each engine.
+
+    ``traced``: on the engines under an emulated translator, whose tables must be equal, too.
+    """
     seen: Counter[str] = Counter()
     begun = told = time.monotonic()
     while seen["retired"] < instructions:
-        abreast = Abreast(seed)
+        abreast = Abreast(
+            seed, *(((TracedPython(), TracedInterpreter()), TRACED) if traced else ())
+        )
         abreast.run(min(LENGTH, instructions))
+        if traced and len({bytes(hart.tables) for hart in abreast.harts}) > 1:
+            raise EnginesDisagree(f"seed {seed}: the blocks differ")
         seen.update(abreast.seen)
         seed += 1
         if time.monotonic() - told > 10:
@@ -41,8 +51,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--seed", type=int, default=1, help="of the first program")
     parser.add_argument("--instructions", type=int, default=10_000_000)
+    parser.add_argument("--traced", action="store_true", help="emulation by translation")
     options = parser.parse_args()
-    seen = run(options.seed, options.instructions)
+    seen = run(options.seed, options.instructions, options.traced)
     print(", ".join(f"{name} {count:,}" for name, count in sorted(seen.items()) if count))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,17 @@ def test_programs_race_and_are_drawn(tmp_path: Path, capsys: pytest.CaptureFixtu
     frame = speed_frame(found)
     assert (frame["low"] <= frame["ratio"]).all()
     assert picture.read_text("utf-8").startswith("<?xml")
+
+
+def test_somebodys_coremark_is_booted_as_it_is(tmp_path: Path) -> None:
+    """An ELF file for the board runs on both engines, whatever it prints."""
+    suite()
+    from bare_metal import build  # beside the suite
+
+    elf = build("records", tmp_path, Fraction(1, 2000))
+    rows = bench(["coremark"], pairs=1, coremark=elf)["speed"]
+    assert [row["program"] for row in rows] == ["coremark"] * len(rows)
+    assert {"translator", "interpreter"} <= {row["simulator"] for row in rows}
 
 
 def test_the_rest_reports(capsys: pytest.CaptureFixture[str]) -> None:
