@@ -51,13 +51,25 @@ def test_checks_are_filtered_by_the_beginning_of_their_names(
 def test_a_failure_is_told_with_its_place_and_raised(capsys: pytest.CaptureFixture[str]) -> None:
     """What is printed and what is raised lead to the mistake; other checks run all the same."""
     mutant = bench.mutants_of(SLUG)["writes_read_only"]
-    with pytest.raises(AssertionError, match="emulate: what is illegal: csrrw a0, time, a1"):
+    wanted = "emulate: what is illegal: csrrw a0, time, a1"
+    with pytest.raises(AssertionError, match=wanted) as caught:
         lab(mutant.code).check("emulate")
-    said = capsys.readouterr().out
-    assert "FAILED  emulate: what is illegal (10 points)" in said
+    assert len(caught.value._render_traceback_()) == 1  # in a notebook, after what is printed
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= 100
+    said = " ".join(printed.split())
+    assert "FAILED emulate: what is illegal (10 points)" in said
     assert "expected None, as the instruction is illegal here" in said
     assert "look at emulate_csr" in said
-    assert "passed  emulate: no write" in said
+    assert "passed emulate: no write" in said
+
+
+def test_errors_are_told_with_the_students_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """A part that is not written yet is named; another error comes with its line."""
+    with pytest.raises(AssertionError, match="decode_csr is not written yet"):
+        lab("def decode_csr(bits):\n    raise NotImplementedError()\n").check("emulate: no")
+    with pytest.raises(AssertionError, match=r"KeyError: 99 \(line 3 of emulate_csr's cell\)"):
+        lab("\ndef emulate_csr(bits, priv, x, csrs):\n    return csrs[99]\n").check("emulate: no")
 
 
 def test_what_is_not_there_when_it_is_graded_is_told(capsys: pytest.CaptureFixture[str]) -> None:

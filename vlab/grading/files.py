@@ -12,7 +12,9 @@ def labs(course: str | Path) -> list[str]:
     """Return the labs of a course, in order."""
     folder = Path(course) / "checks"
     if not folder.is_dir():
-        raise MachineError(f"{course}: is no course: it has no directory checks")
+        raise MachineError(
+            f"{course}: is no course: it has no directory checks; say --course, or go where it is"
+        )
     return sorted(path.stem for path in folder.glob("*.py"))
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import sys
+from linecache import getline
 from pathlib import Path
+from textwrap import fill
+from traceback import walk_tb
+from types import FrameType
 from typing import Any
 
 from vlab.errors import MachineError
@@ -12,6 +16,17 @@ from vlab.grading.imports import foreign
 
 TOTAL = 100
 """Points of a lab: all checks and what is graded by hand."""
+
+
+WIDTH, INDENT = 100, 8 * " "
+
+
+class ChecksFailed(AssertionError):
+    """Checks have failed; the message has each one's, a line each."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Show what notebooks show: no frames of ours, for the messages are printed already."""
+        return [f"{type(self).__name__}: read what is printed above"]
 
 
 class Solution:
@@ -62,7 +77,7 @@ class Lab:
 
         Raises
         ------
-        AssertionError
+        ChecksFailed
             If one of them failed.
         """
         chosen = [c for c in self.checks if c.name.startswith(name) and (name or not c.hidden)]
@@ -75,7 +90,8 @@ class Lab:
             print(f"{'FAILED' if message else 'passed'}  {check.name} ({check.points} points)")
             if message:
                 failed.append(f"{check.name}: {message}")
-                print(f"        {message}")
+                print(fill(message, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT,
+                           break_long_words=False, break_on_hyphens=False))  # fmt: skip
             else:
                 score += check.points
         self.warn()
@@ -83,7 +99,7 @@ class Lab:
         print(f"{score} of the {asked} points of these checks; others are hidden, or given by hand")
         print(f"Score: {score}/{TOTAL}")
         if failed:
-            raise AssertionError("\n".join(failed))
+            raise ChecksFailed("\n".join(failed))
 
     def warn(self) -> None:
         """Say what the solution uses that is not there when it is graded."""
@@ -99,8 +115,25 @@ class Lab:
         except Exception as error:
             if hasattr(error, "where"):
                 return str(error)
-            return f"{type(error).__name__}: {error}; look at {check.where}"
+            return f"{self.described(error)}; look at {check.where}"
         return ""
+
+    def described(self, error: Exception) -> str:
+        """Return an error as text, with the student's line that it comes from."""
+        frames = [one for one in walk_tb(error.__traceback__) if self.is_students(one[0])]
+        if not frames:
+            return f"{type(error).__name__}: {error}"
+        frame, number = frames[-1]
+        code = frame.f_code
+        if isinstance(error, NotImplementedError):
+            return f"{code.co_name} is not written yet (NotImplementedError)"
+        line = getline(code.co_filename, number).strip()
+        place = f"line {number} of {code.co_name}'s cell" + (f": {line}" if line else "")
+        return f"{type(error).__name__}: {error} ({place})"
+
+    def is_students(self, frame: FrameType) -> bool:
+        """Return whether code of the notebook runs there."""
+        return frame.f_globals is self.solution._names
 
 
 def find(slug: str) -> Path:
