@@ -90,7 +90,7 @@ def break_even(frame: DataFrame) -> tuple[float, float, float, float]:
 
 def _draw(frame: DataFrame, wanted: Look) -> Drawing:
     workloads = list(dict.fromkeys(frame["workload"]))
-    figure = wanted.figure(92, 2.1 * len(workloads) + 14)
+    figure = wanted.figure(92, max(34, 2.1 * len(workloads) + 14))
     left, right = figure.subplots(1, 2)
     _by_workload(left, frame, workloads)
     even, interpreted, ready, one = break_even(frame)
