@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import floor, log10
-from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from matplotlib import rcParams
@@ -23,8 +22,6 @@ GREY = "#CCCCCC"
 PLAIN_BAR = "#56B4E9"
 WIDTH = 53
 """Ems."""
-TITLE = 74
-"""Characters of a title's line."""
 APART = 0.055
 """Least distance of labels at the ends of curves, as a part of the height."""
 
@@ -153,10 +150,8 @@ def curves(
 
 
 def entitle(figure: Drawing, title: str) -> None:
-    """Write the title over the whole figure, in lines of about the same length."""
-    lines = -(-len(title) // TITLE)
-    text = fill(title, max(TITLE // 2, len(title) // lines + TITLE // 10))
-    figure.suptitle(text, x=0.01, ha="left", fontsize=rcParams["axes.titlesize"])
+    """Write the title over the whole figure."""
+    figure.suptitle(title, fontsize=rcParams["axes.titlesize"])
 
 
 def plain(value: float, _: object = None) -> str:

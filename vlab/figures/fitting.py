@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 HANDLE = 3.2
 """Ems of a legend's entry beside its text."""
+EDGE = 0.01
+"""Free space beside a figure's title, as a part of the width."""
+UNITS = ("%", "×", "→")
+"""What stays on the line of the number before it."""
 PASSES = 2
 """The second sees the places as they are after the first has made titles higher."""
 
@@ -23,9 +27,11 @@ def fit(figure: Figure) -> None:
     for _ in range(PASSES):
         figure.draw_without_rendering()
         total = figure.bbox.width
+        if figure._suptitle is not None:
+            figure._suptitle.set(x=EDGE, horizontalalignment="left")
         for text in (figure._suptitle, figure._supxlabel):
             if text is not None:
-                break_lines(text, 0.97 * total)
+                break_lines(text, (1 - 3 * EDGE) * total)
         for ax in figure.axes:
             if not ax.get_visible():
                 continue
@@ -37,16 +43,37 @@ def fit(figure: Figure) -> None:
 
 
 def break_lines(text: Text, limit: float) -> None:
-    """Break a text at spaces so that no line is wider than ``limit`` pixels."""
+    """Break a text at spaces: no line wider than ``limit`` pixels, and all about as long."""
     words = text.get_text().split()
-    lines: list[str] = []
-    for word in words:
-        longer = f"{lines[-1]} {word}" if lines else word
-        if lines and pixels(text, longer) <= limit:
-            lines[-1] = longer
+    for n in range(len(words) - 1, 0, -1):
+        if words[n] in UNITS:
+            words[n - 1 : n + 1] = [f"{words[n - 1]} {words[n]}"]
+    widths = [pixels(text, word) for word in words]
+    space = pixels(text, "a b") - pixels(text, "ab")
+    rows = _rows(widths, space, limit)
+    narrow, wide_enough = 0.0, limit
+    while wide_enough - narrow > space:
+        middle = (narrow + wide_enough) / 2
+        if len(_rows(widths, space, middle)) > len(rows):
+            narrow = middle
         else:
-            lines.append(word)
-    text.set_text("\n".join(lines))
+            wide_enough = middle
+    rows = _rows(widths, space, wide_enough)
+    text.set_text("\n".join(" ".join(words[n] for n in row) for row in rows))
+
+
+def _rows(widths: list[float], space: float, limit: float) -> list[list[int]]:
+    """Return which words are on which line, each as full as the limit permits."""
+    rows: list[list[int]] = []
+    left = 0.0
+    for n, width in enumerate(widths):
+        if rows and width + space <= left:
+            rows[-1].append(n)
+            left -= width + space
+        else:
+            rows.append([n])
+            left = limit - width
+    return rows
 
 
 def pixels(text: Text, line: str) -> float:

@@ -64,6 +64,7 @@ def overview(frame: DataFrame, exits: DataFrame, wanted: Look) -> Drawing:
     for ax, panel in zip(top, (panels.slowdown, panels.exits, panels.translation), strict=True):
         findings.append(panel(ax, frame))
         ax.set_title(sentence(findings[-1]))
+    first.set_title(sentence(panels.cost(frame, brief=True) or findings[0]))
     for ax in top[1:]:
         ax.tick_params(labelleft=False)
     handles, names = _mode_legend(first, frame)

@@ -14,6 +14,17 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
+ROOM = 0.15
+"""Rows above the first and below the last, for markers at the edge."""
+TECHNIQUES = {
+    "native": "the bare machine",
+    "emulate": "emulation",
+    "fullvirt": "full virtualization",
+    "paravirt": "paravirtualization",
+}
+"""Modes in words."""
+
+
 def measured(frame: DataFrame) -> DataFrame:
     """Return the runs that executed the guest."""
     return frame[frame["of"].isna()]
@@ -56,7 +67,7 @@ def dots(ax: Axes, frame: DataFrame, column: str, modes: list[str], ticks: int =
                 label=mode if fill != "none" else None,
             )
     ax.set_yticks(range(len(workloads)), workloads)
-    ax.set_ylim(len(workloads) - 0.5, -0.5)
+    ax.set_ylim(len(workloads) - 0.5 + ROOM, -0.5 - ROOM)
     ax.grid(axis="y", visible=False)
     for row in range(0, len(workloads), 2):
         ax.axhspan(row - 0.5, row + 0.5, color=ink(), alpha=0.05, linewidth=0, zorder=0)
@@ -166,7 +177,7 @@ def translation(ax: Axes, frame: DataFrame) -> str:
     if chosen["rate"].notna().sum() == 0:
         return "page walks"
     worst = chosen.loc[chosen["rate"].idxmax()]
-    return f"most walks: {worst['workload']}, {worst['rate']:.3g} per 1000"
+    return f"most walks in {worst['workload']}: {worst['rate']:.3g} entries per 1000 instructions"
 
 
 def shares(ax: Axes, frame: DataFrame) -> str:
@@ -181,7 +192,7 @@ def shares(ax: Axes, frame: DataFrame) -> str:
     ax.set_xlabel("share of modelled cycles (%, mean over workloads)")
     useful = mean["cycles_guest_user"] + mean["cycles_guest_kernel"]
     chosen = [mode for mode in ("native", "fullvirt", "paravirt") if mode in modes] or modes
-    words = ", ".join(f"{mode} {useful[mode]:.0f} %" for mode in chosen)
+    words = ", ".join(f"{mode} {useful[mode]:.0f}%" for mode in chosen)
     return f"cycles spent on the guest's own instructions: {words}"
 
 
@@ -207,10 +218,11 @@ def stack(ax: Axes, table: DataFrame, modes: list[str]) -> None:
     ax.grid(axis="y", visible=False)
 
 
-def cost(frame: DataFrame) -> str:
+def cost(frame: DataFrame, brief: bool = False) -> str:
     """Say where full virtualization costs least and most."""
-    template = "{mode}: {low} in {best}, {high} in {worst}"
-    return extremes(measured(frame), "slowdown", template, "{:.2f}×")
+    template = "{words} takes {low} native's cycles in {best}, {high} in {worst}"
+    template = "{mode}: {low} in {best}, {high} in {worst}" if brief else template
+    return extremes(measured(frame), "slowdown", template, "{:.3g}×")
 
 
 def extremes(runs: DataFrame, column: str, template: str, number: str = "{}") -> str:
@@ -225,6 +237,7 @@ def extremes(runs: DataFrame, column: str, template: str, number: str = "{}") ->
     best, worst = rows.loc[rows[column].idxmin()], rows.loc[rows[column].idxmax()]
     return template.format(
         mode=mode,
+        words=TECHNIQUES[mode],
         best=best["workload"],
         worst=worst["workload"],
         low=number.format(best[column]),

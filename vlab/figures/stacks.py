@@ -33,6 +33,9 @@ def cycles(frame: DataFrame, exits: DataFrame, wanted: Look) -> Drawing:
     for ax, name in zip(grid.flat, workloads, strict=False):
         _relative_stack(ax, runs[runs["workload"] == name].set_index("mode"), modes)
         ax.set_title(name)
+    unit = "native = 1" if "native" in modes else "the most = 1"
+    for ax in grid.flat[max(0, len(workloads) - across) : len(workloads)]:
+        ax.set_xlabel(f"modelled cycles, {unit}")
     for ax in grid[:, 1:].flat:
         ax.tick_params(labelleft=False)
     labels: dict[str, Any] = {}
@@ -43,7 +46,7 @@ def cycles(frame: DataFrame, exits: DataFrame, wanted: Look) -> Drawing:
     below(figure, [labels[name] for name in order], order)
     finding = panels.cost(runs[runs["workload"].isin(workloads)])
     some = f" ({len(workloads)} of {len(every)} workloads)" if workloads != every else ""
-    figure.suptitle(f"Modelled cycles, native = 1. {sentence(finding)}{some}")
+    figure.suptitle(f"{sentence(finding)}{some}")
     return described(figure, frame, [finding])
 
 

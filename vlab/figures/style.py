@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from matplotlib import rcParams
+from matplotlib.colors import to_hex, to_rgb
 
 from vlab.errors import ParameterError, unknown
 
@@ -185,6 +186,15 @@ def points(ems: float) -> float:
 def ink() -> str:
     """Return the colour of text."""
     return str(rcParams["text.color"])
+
+
+def strong(colour: str) -> str:
+    """Return a colour that is seen as a thin line: a bright one is darker on a bright page."""
+    red, green, blue = to_rgb(colour)
+    bright = 0.3 * red + 0.6 * green + 0.1 * blue
+    if bright < 0.6 or sum(to_rgb(rcParams["figure.facecolor"])) < 1.5:
+        return colour
+    return to_hex((0.65 * red, 0.65 * green, 0.65 * blue))
 
 
 def mode_colour(mode: str) -> str:

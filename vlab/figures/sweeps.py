@@ -67,7 +67,8 @@ def sweep(
         _scales(ax, frame, x, y)
         ax.set_xlabel(across)
         ax.set_ylabel(up)
-        _label_ends(ax, ends, wanted)
+        if len(ends) > 1:
+            _label_ends(ax, ends, wanted)
         finding = _finding(frame, x, y, by, across, up)
         figure.suptitle(finding)
         figure.alt = f"{finding}. " + "; ".join(

@@ -11,7 +11,7 @@ from vlab.figures.drawing import Drawing, Recipe
 from vlab.figures.origin import of_recording
 from vlab.figures.panels import short
 from vlab.figures.reasons import style
-from vlab.figures.style import Look, ink, look, points
+from vlab.figures.style import Look, ink, look, points, strong
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,7 +91,7 @@ def _draw(frame: DataFrame, wanted: Look) -> Drawing:
              spent.values())]  # fmt: skip
     numbers = [None, *(len(rows) for rows in spent.values())]
     for row, (part, n) in enumerate(zip(parts, numbers, strict=True)):
-        text = f"{max(0, part):.0%}" if n is None else f"{n:,} × · {part:.0%}"
+        text = _percent(part) if n is None else f"{n:,} × · {_percent(part)}"
         ax.annotate(
             text, (1, row), xycoords=("axes fraction", "data"), xytext=(points(0.4), 0),
             textcoords="offset points", va="center", annotation_clip=False,
@@ -103,6 +103,10 @@ def _draw(frame: DataFrame, wanted: Look) -> Drawing:
         for name, rows in spent.items()
     )
     return figure
+
+
+def _percent(part: float) -> str:
+    return "<1%" if 0 < part < 0.005 else f"{max(0, part):.0%}"
 
 
 def _cycles(rows: DataFrame) -> int:
@@ -124,7 +128,8 @@ def _lane(
 ) -> None:
     """Draw bars in a lane; what is too short to be seen is drawn as wide as can be seen."""
     thin = span * min(THINNEST, 0.35 / max(1, len(bars)))
-    few = len(bars) <= 2 * NUMBERED
+    few = all(length > 5 * thin for _, length in bars)
+    colour = colour if few else strong(colour)
     ax.broken_barh(
         [(begin, max(length, thin)) for begin, length in bars],
         (row - 0.38, 0.76),
