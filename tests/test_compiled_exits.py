@@ -124,6 +124,61 @@ def test_an_overridden_handler_is_called_and_changes_no_counter(mode: str, name:
     assert calls or name in RARE
 
 
+def looking(stock: type, name: str, seen: list[Any]) -> type:
+    """Return a monitor whose handler notes all it can see, before and after the stock one."""
+
+    def look(self: Any) -> None:
+        machine, vcpu = self.machine, getattr(self.vcpu, "record", self.vcpu)
+        words = (
+            vcpu.priv,
+            vcpu.returns,
+            sum(vcpu.traps_taken),
+            machine.guest.pc,
+            machine.hart.satp,
+        )
+        spent = (machine.clock.now, machine.now(), machine.charged, machine.guest_instructions)
+        seen.append((*words, *spent, self.counters(), list(machine.hart.x)))
+
+    def handler(self: Any, *arguments: Any) -> None:
+        look(self)
+        getattr(stock, name)(self, *arguments)
+        look(self)
+
+    return type("Looking", (stock,), {name: handler})
+
+
+@pytest.mark.parametrize(("mode", "name"), METHODS)
+def test_an_overriding_handler_sees_the_same(mode: str, name: str, in_python: Any) -> None:
+    """Records, counters and clock around a stock handler are those that Python alone makes."""
+    _, stock = STOCK[mode]
+    seen: list[Any] = []
+    expected: list[Any] = []
+    arguments = {"workload": "forktree", "mode": mode, "depth": 2}
+    vlab.run(**arguments, monitor=looking(stock, name, seen))
+    in_python(**arguments, monitor=looking(stock, name, expected))
+    assert seen == expected
+
+
+def test_a_handler_that_is_called_for_another_trap(in_python: Any) -> None:
+    """A stock handler called with what is not the present trap does what it is asked to."""
+
+    class Reflecting(vlab.FullVirt):
+        def on_page_fault(self, cause: int, va: int) -> None:
+            if cause == 15 and va < 1 << 30 and self.vcpu.priv == 0 and self.vcpu.stores & 1:
+                self.on_exception(cause, va)  # once more, to the guest's surprise
+            else:
+                super().on_page_fault(cause, va)
+
+        def on_ecall(self) -> None:
+            if self.vcpu.priv == 0 and self.vcpu.returns % 7 == 0:
+                self.on_exception(8, 0)
+            else:
+                super().on_ecall()
+
+    arguments = {"workload": "forktree", "mode": "fullvirt", "monitor": Reflecting, "depth": 2}
+    assert outcome(vlab.run(**arguments)) == outcome(in_python(**arguments))
+
+
 @pytest.mark.parametrize("mode", STOCK)
 def test_overriding_one_handler_turns_one_twin_off(mode: str) -> None:
     """The other twins stay; overriding what every exit goes through turns all of them off."""

@@ -226,6 +226,7 @@ class Rates(dict[str, int]):
     def __init__(self, costs: Costs, mode: str) -> None:
         super().__init__()
         self._costs, self._keyed = costs, dict[str, list[str]]()
+        self._by_key = dict[tuple[str, str], int]()
         for _, counter, cost in price_list(mode):
             if cost.endswith("."):
                 self._keyed.setdefault(counter, []).append(cost)
@@ -237,4 +238,9 @@ class Rates(dict[str, int]):
 
     def of(self, counter: str, key: str) -> int:
         """Return the cycles that one more of ``counter[key]`` adds on its own account."""
-        return sum(self._costs.by_key(prefix, key) for prefix in self._keyed.get(counter, ()))
+        known = self._by_key.get((counter, key))
+        if known is None:
+            prefixes = self._keyed.get(counter, ())
+            known = sum(self._costs.by_key(prefix, key) for prefix in prefixes)
+            self._by_key[counter, key] = known
+        return known

@@ -93,6 +93,8 @@ class Machine:
         system call of a user program, before it is taken.
     granted : int
         The budget of the engine's last run.
+    uncounted : callable or None
+        Adds to the counters what machine code has counted on its own: called before they are read.
     serve : callable or None
         Enters and runs the guest, and serves some exits besides; its result is the exit that is
         left to handle, None if there is none.
@@ -103,7 +105,8 @@ class Machine:
     ) -> None:
         self.hart, self.board, self.engine = hart, board, engine
         self.clock = board.clock
-        self.counters = Counters()
+        self.uncounted: Callable[[], None] | None = None
+        self._counters = Counters()
         self.region = Region()
         self.outcome = Outcome()
         self.on_syscall: Callable[[Hart], None] | None = None
@@ -130,6 +133,13 @@ class Machine:
         self._blocks = [(n, rate) for n in BLOCK_COUNTERS if (rate := self.rates[n])]
 
     @property
+    def counters(self) -> Counters:
+        """What was counted, the hardware's own counts apart."""
+        if self.uncounted is not None:
+            self.uncounted()
+        return self._counters
+
+    @property
     def guest_instructions(self) -> int:
         """Guest instructions retired, by the hardware or emulated by a monitor.
 
@@ -144,7 +154,9 @@ class Machine:
         if not self.by_cycles:
             return retired + self.slept
         reference, flush, miss, trap, back = self._hardware
-        blocks = sum(getattr(hart, name) * rate for name, rate in self._blocks)
+        blocks = 0
+        for name, rate in self._blocks:
+            blocks += getattr(hart, name) * rate
         return (
             retired * self.instruction_cost
             + blocks
@@ -159,7 +171,8 @@ class Machine:
 
     def count(self, counter: str, n: int = 1) -> None:
         """Add to a plain counter and charge its cost to the clock."""
-        setattr(self.counters, counter, getattr(self.counters, counter) + n)
+        counters = self._counters
+        setattr(counters, counter, getattr(counters, counter) + n)
         self.charged += self.rates[counter] * n
 
     def charge(self, counter: str) -> None:
@@ -168,7 +181,7 @@ class Machine:
 
     def count_key(self, counter: str, total: str, key: str) -> None:
         """Add to a counter by key, and charge its cost and that of its total."""
-        getattr(self.counters, counter)[key] += 1
+        getattr(self._counters, counter)[key] += 1
         self.charged += self.rates.of(counter, key) + self.rates[total]
 
     def budget(self, left: int) -> int:

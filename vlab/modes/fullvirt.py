@@ -20,6 +20,7 @@ from vlab.vmm.emulator import emulate
 from vlab.vmm.reasons import reason_of
 from vlab.vmm.regimes import BORROWED, TRANSLATED, regime_of
 from vlab.vmm.shadow import ShadowPaging
+from vlab.vmm.twins import twin
 from vlab.vmm.vcpu import VirtualCpuMonitor
 
 ACCESS = {Cause.FETCH_PAGE: FETCH, Cause.LOAD_PAGE: LOAD, Cause.STORE_PAGE: STORE}
@@ -48,6 +49,7 @@ class FullVirt(VirtualCpuMonitor):
         if sbi is not None:
             vcpu.intercept = 1 << Cause.ECALL_S
 
+    @twin
     def on_trap(self, cause: int, tval: int) -> None:
         """Tell the traps of the deprivileged guest apart."""
         if cause & INTERRUPT:
@@ -61,11 +63,13 @@ class FullVirt(VirtualCpuMonitor):
         else:
             self.on_exception(cause, tval)
 
+    @twin
     def on_interrupt(self, cause: int) -> None:
         """An interrupt of the host: acknowledge it; the virtual wire carries it to the guest."""
         self.exited("interrupt")
         self.hart.lines &= ~(1 << (cause & 63))
 
+    @twin
     def on_ecall(self) -> None:
         """An ``ecall``: the virtual privilege decides whom it is meant for."""
         vcpu = self.vcpu
@@ -80,6 +84,7 @@ class FullVirt(VirtualCpuMonitor):
                 self.machine.on_syscall(vcpu)
             raise_trap(vcpu, Cause.ECALL_U + vcpu.priv, 0)
 
+    @twin
     def on_illegal_instruction(self, bits: int) -> None:
         """A sensitive instruction: emulate it on the virtual CPU."""
         self.vcpu.time, self.vcpu.time_fresh = self.machine.clock.time, 1
@@ -90,11 +95,13 @@ class FullVirt(VirtualCpuMonitor):
         if status == EXIT:
             self.on_emulated_exit()
 
+    @twin
     def on_exception(self, cause: int, tval: int) -> None:
         """Any other exception is the guest's own: reflect it."""
         self.exited("exception")
         raise_trap(self.vcpu, cause, tval)
 
+    @twin
     def on_page_fault(self, cause: int, va: int) -> None:
         """A page fault on the shadow: the guest's own tables say whether it is a true one."""
         vcpu, access = self.vcpu, ACCESS[Cause(cause)]

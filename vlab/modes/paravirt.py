@@ -23,6 +23,7 @@ from vlab.vmm.monitor import Monitor
 from vlab.vmm.pvcpu import PvCpu
 from vlab.vmm.shared_info import EVENTS, TIMER
 from vlab.vmm.spaces import AddressSpaces
+from vlab.vmm.twins import twin
 
 A0, A4, A7 = 10, 14, 17
 TIME = 2  # the counter that the guest may read without asking
@@ -70,6 +71,7 @@ class ParaVirt(Monitor):
 
     # -- handlers -------------------------------------------------------------------
 
+    @twin
     def on_trap(self, cause: int, tval: int) -> None:
         """Tell the traps of the deprivileged guest apart."""
         if cause & INTERRUPT:
@@ -86,6 +88,7 @@ class ParaVirt(Monitor):
         self.exited("interrupt")
         self.backends.serve()
 
+    @twin
     def on_hypercall(self, number: int, arguments: list[int]) -> None:
         """The guest's kernel asks for something."""
         self.exited("hypercall")
@@ -94,6 +97,7 @@ class ParaVirt(Monitor):
         if result is not None:
             self.hart.x[A0] = result & MASK64
 
+    @twin
     def on_syscall(self) -> None:
         """A user program calls its kernel; the hardware cannot know that it means that one."""
         self.exited("syscall")
@@ -101,6 +105,7 @@ class ParaVirt(Monitor):
             self.machine.on_syscall(self.hart)
         self.upcall(Cause.ECALL_U, 0)
 
+    @twin
     def on_exception(self, cause: int, tval: int) -> None:
         """A page fault or another exception is the guest's own: there are no hidden ones."""
         self.exited("page_fault" if cause in PAGE_FAULTS else "exception")

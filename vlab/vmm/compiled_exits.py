@@ -3,42 +3,41 @@
 A monitor's handlers are Python methods that a subclass may override. Those that are not
 overridden and that have a twin (`vlab.vmm.fullvirt_service`, `vlab.vmm.paravirt_service`) are
 served by the twin; everything else comes back to Python, to the very methods. Overriding one
-turns its twin off and nothing else.
+turns its twin off and nothing else; the stock method that it calls is the twin again
+(`vlab.vmm.twins`).
 """
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Callable
-from functools import cache, partial
-from importlib import import_module
-from pathlib import Path
+from functools import partial
+from inspect import unwrap
 from typing import Any, ClassVar
 
 from vlab.counters import EXIT_REASONS
-from vlab.engines import object_cache
 from vlab.exits import ExitReason
 from vlab.state import LAYOUT as HART
 from vlab.state import Hart
 from vlab.vmm import exit_record
-from vlab.vmm.exit_record import ENTER, LOOK_UP, TRAPPED, ExitRecord
+from vlab.vmm.exit_code import Code, library
+from vlab.vmm.exit_record import DECLINED, ENTER, LOOK_UP, SERVED, TRAPPED, ExitRecord
 
 STAY = 20_000
 """Exits served in machine code before the machine looks up: a few milliseconds."""
 
-IN_PYTHON = 40
-"""As how many of them one counts that Python served."""
-
 REASONS = tuple(ExitReason)
 EXIT_NAMES = tuple(EXIT_REASONS)
-NOW, STALE, DEADLINE, CHARGED, SLEPT, SEEN, STUCK, GRANTED, SERVED, SERVES, MAXIMUM, ROUNDS = (
+(
+    NOW, STALE, DEADLINE, CHARGED, SLEPT, SEEN, STUCK, GRANTED, UNREAD, SERVES, MAXIMUM, ROUNDS,
+    HANDLER, LEFT_TO,
+) = (
     exit_record.LAYOUT[name][0]
     for name in (
-        "now", "stale", "deadline", "charged", "slept", "seen", "stuck", "granted", "served",
-        "serves", "maximum", "rounds",
+        "now", "stale", "deadline", "charged", "slept", "seen", "stuck", "granted", "unread",
+        "serves", "maximum", "rounds", "handler", "left_to",
     )
 )  # fmt: skip
 EXITS = exit_record.LAYOUT["exits"][0]
+CAUSE, TVAL = HART["exit_cause"][0], HART["exit_tval"][0]
 FAR = (1 << 63) - 1
 """A deadline that never comes."""
 
@@ -54,48 +53,6 @@ PRICES = {
     "upcall_price": ("upcalls",),
 }
 """Counters whose cost each price is."""
-
-
-def generate(service: str, guest_memory: bool) -> str:
-    """Return a service's ``stay`` and all that it calls as LLVM IR text.
-
-    Parameters
-    ----------
-    service
-        Name of the module.
-    guest_memory
-        Whether it reads guest-physical memory.
-    """
-    from vlab.engines.intrinsics import ARITHMETIC, CLEAR_FAST, GUEST_RAM, INTRINSICS
-    from vlab.engines.lowering import FunctionLowering, Module, Value
-    from vlab.vmm.exit_serving import run_engine
-
-    def call_engine(f: FunctionLowering, _: list[Value]) -> Value:
-        word = f"getelementptr i64, ptr %monitor, i64 {exit_record.LAYOUT['run'][0]}"
-        address = f.emit(f"load ptr, ptr {f.emit(word)}")
-        return Value(f.emit(f"call i64 {address}(ptr %hart)"))
-
-    records = {"hart": HART, "vcpu": HART, "monitor": exit_record.LAYOUT}
-    module = Module({**INTRINSICS, run_engine: call_engine}, ARITHMETIC + CLEAR_FAST, records)
-    module.chunks.append(GUEST_RAM if guest_memory else "")
-    name = module.name_of(import_module(service).stay)
-    module.chunks.append(
-        "define i64 @stay(ptr %monitor, ptr %vcpu, ptr %hart) {\n"
-        f"  %r = call i64 {name}(ptr %monitor, ptr %vcpu, ptr %hart)\n"
-        "  ret i64 %r\n}\n"
-    )
-    return module.text()
-
-
-@cache
-def library(service: str, guest_memory: bool) -> Callable[[int, int, int], int]:
-    """Return a service's compiled ``stay``, from the cache if it is there."""
-    package = Path(__file__).parent
-    sources = (*sorted(package.glob("*.py")), *(package.parent / n for n in ("clock.py",
-               "counters.py", "machine.py")))  # fmt: skip
-    name = service.rpartition(".")[2].replace("_", "-")
-    made = object_cache.load(name, partial(generate, service, guest_memory), ["stay"], sources)
-    return ctypes.CFUNCTYPE(ctypes.c_uint64, *[ctypes.c_void_p] * 3)(made["stay"])
 
 
 class CompiledExits:
@@ -114,11 +71,14 @@ class CompiledExits:
     handlers: ClassVar[tuple[str, ...]]
     """Handlers that have twins, by their bit in `ExitRecord.serves`."""
 
+    takes: ClassVar[dict[str, slice]]
+    """Which of cause and tval a handler is called with."""
+
     plumbing: ClassVar[tuple[str, ...]]
     """Methods that every exit goes through: overriding one leaves all exits to Python."""
 
-    observed: ClassVar[int]
-    """Bits of the handlers that show system calls to an observer."""
+    observed: ClassVar[str]
+    """The handler that shows system calls to an observer."""
 
     @classmethod
     def served(cls, monitor: Any, stock: type) -> int:
@@ -133,7 +93,7 @@ class CompiledExits:
         return sum(is_stock(name) << bit for bit, name in enumerate(cls.handlers))
 
     @classmethod
-    def code(cls) -> Callable[[int, int, int], int]:
+    def code(cls) -> Code:
         """Return the machine code, compiled if it is not in the cache."""
         return library(cls.service, cls.guest_memory)
 
@@ -147,15 +107,26 @@ class CompiledExits:
         machine = monitor.machine
         compiled = hasattr(machine.engine, "run_address") and machine.tohost is None
         if compiled and cls.served(monitor, stock):
-            machine.serve = cls(monitor, stock).run
+            monitor.compiled = cls(monitor, stock)
+            machine.serve, machine.uncounted = monitor.compiled.run, monitor.compiled.count
 
     def __init__(self, monitor: Any, stock: type) -> None:
         self.monitor, self.machine = monitor, monitor.machine
         self.serves = self.served(monitor, stock)
-        self.stay = self.code()
+        self.stay, self.twin = self.code()
+        self.bits = {name: 1 << bit for bit, name in enumerate(self.handlers)}
+        self.trap: tuple[int, ...] | None = None
+        self.on_trap = monitor.on_trap
+        if self.serves & self.bits["on_trap"]:  # the stock one, whose twin was asked already
+            self.on_trap = partial(unwrap(vars(stock)["on_trap"]), monitor)
         record = self.record = ExitRecord()
+        self.words, self.pointer = record.words, record.pointer
         rates = self.machine.rates
         record.run = self.machine.engine.run_address
+        record.vcpu_record, record.hart_record = (
+            self.record_of_guest().pointer,
+            monitor.hart.pointer,
+        )
         record.by_cycles = self.machine.by_cycles
         for price, counters in PRICES.items():
             setattr(record, price, sum(rates[counter] for counter in counters))
@@ -172,38 +143,81 @@ class CompiledExits:
         left
             Instructions until the run's limit.
         """
-        machine, monitor, words = self.machine, self.monitor, self.record.words
-        pointers = self.record.pointer, self.record_of_guest().pointer, machine.hart.pointer
-        maximum = self._begin(left)
+        self._begin(left)
+        try:
+            return self._run()
+        finally:
+            words, machine = self.words, self.machine
+            self.trap = None
+            machine.seen, machine.stuck = words[SEEN], words[STUCK]
+            self.count()
+
+    def _run(self) -> ExitReason | None:
+        machine, monitor, words = self.machine, self.monitor, self.words
+        stay, pointer, exit_words = self.stay, self.pointer, machine.hart.words
+        finisher, bus = machine.board.finisher, machine.board.bus
         while self.ready():
-            self._load()
-            why = self.stay(*pointers)
-            self._unload()
-            if why < LOOK_UP:
-                if REASONS[why] == ExitReason.BUDGET:
+            deadline = bus.deadline()
+            words[DEADLINE] = FAR if deadline is None else deadline
+            words[CHARGED], words[SLEPT] = machine.charged, machine.slept
+            self.load(words)
+            why = stay(pointer)
+            machine.charged = words[CHARGED]
+            self.unload(words)
+            if why <= LOOK_UP:
+                machine.granted = words[GRANTED]
+                if why == ExitReason.BUDGET:
                     machine.engine.sample(machine.hart, machine.granted)
-                return REASONS[why]
-            if why == LOOK_UP:
-                return None
+                return None if why == LOOK_UP else REASONS[why]
             machine.clock.now = words[NOW]
             if why == ENTER:
                 monitor.enter()
                 words[STALE] = 0
                 continue
+            self.trap = trap = exit_words[CAUSE], exit_words[TVAL]
             if why == TRAPPED:
-                monitor.on_trap(machine.hart.exit_cause, machine.hart.exit_tval)
+                self.on_trap(*trap)
             else:
                 self.go_on(why)
-            machine.watch(1)
+            self.trap = None
             words[STALE] = 1
-            words[ROUNDS] -= min(IN_PYTHON, words[ROUNDS] - 1)
-            done = machine.board.exit_code is not None or words[ROUNDS] == 1
-            if done or machine.guest_instructions >= maximum:
+            if finisher.exit_code is not None:
+                self._watch()
                 return None
+        if words[STALE]:
+            self._watch()
+            return None
         monitor.enter()
-        budget = machine.budget(maximum - machine.guest_instructions)
+        budget = machine.budget(words[MAXIMUM] - machine.guest_instructions)
         reason: ExitReason = machine.engine.run(machine.hart, budget)
         return reason
+
+    def carry_out(self, name: str, arguments: tuple[Any, ...]) -> bool:
+        """Serve the present exit as a stock handler would; return whether that was done.
+
+        Parameters
+        ----------
+        name, arguments
+            The handler, and what it was called with.
+        """
+        trap, words, bit = self.trap, self.words, self.bits[name]
+        if trap is None or words[LEFT_TO] == bit or arguments != self.expected(name, trap):
+            return False
+        machine = self.machine
+        if machine.on_syscall is not None and name == self.observed:
+            return False
+        words[HANDLER], words[CHARGED], words[NOW] = bit, machine.charged, machine.clock.now
+        self.load(words)
+        status = self.twin(self.pointer)
+        machine.charged = words[CHARGED]
+        self.unload(words)
+        if status > SERVED:
+            self.go_on(status)
+        return status != DECLINED
+
+    def expected(self, name: str, trap: tuple[int, ...]) -> tuple[Any, ...]:
+        """Return what a handler is called with for a trap."""
+        return trap[self.takes[name]]
 
     def record_of_guest(self) -> Hart:
         """Return the record of the guest's CPU as its kernel sees it."""
@@ -222,34 +236,33 @@ class CompiledExits:
     def go_on(self, why: int) -> None:
         """Go on in Python with an exit that was served halfway."""
 
-    def _begin(self, left: int) -> int:
-        """Tell what holds for a whole stay; return the number of instructions that ends it."""
-        machine, words = self.machine, self.record.words
-        maximum = words[MAXIMUM] = machine.guest_instructions + left
+    def count(self) -> None:
+        """Add to the machine's counters what machine code has counted."""
+        words = self.words
+        if words[UNREAD]:
+            words[UNREAD] = 0
+            counters = self.machine.counters
+            for index, count in enumerate(self.record.exits):
+                if count:
+                    counters.exits_by_reason[EXIT_NAMES[index]] += count
+                    words[EXITS + index] = 0
+            self.count_more(counters)
+
+    def count_more(self, counters: Any) -> None:
+        """Add what the technique counts besides exits."""
+
+    def _begin(self, left: int) -> None:
+        """Tell what holds for a whole run."""
+        machine, words = self.machine, self.words
+        words[MAXIMUM] = machine.guest_instructions + left
         words[NOW], words[STALE], words[ROUNDS] = machine.clock.now, 0, STAY
-        words[SERVES] = self.serves & ~self.observed if machine.on_syscall else self.serves
-        return maximum
-
-    def _load(self) -> None:
-        """Tell what the Python part of the monitor may have changed."""
-        machine, words = self.machine, self.record.words
-        deadline = machine.board.bus.deadline()
-        words[DEADLINE] = FAR if deadline is None else deadline
-        words[CHARGED], words[SLEPT] = machine.charged, machine.slept
         words[SEEN], words[STUCK] = machine.seen, machine.stuck
-        self.load(words)
+        unobserved = self.serves & ~self.bits[self.observed]
+        words[SERVES] = self.serves if machine.on_syscall is None else unobserved
 
-    def _unload(self) -> None:
-        """Take over what machine code has changed and counted."""
-        machine, words = self.machine, self.record.words
-        machine.granted, machine.charged = words[GRANTED], words[CHARGED]
-        self.unload(words)
-        if not words[SERVED]:
-            return
+    def _watch(self) -> None:
+        """Let the machine watch for progress."""
+        machine, words = self.machine, self.words
         machine.seen, machine.stuck = words[SEEN], words[STUCK]
-        by_reason = machine.counters.exits_by_reason
-        for index, count in enumerate(self.record.exits):
-            if count:
-                by_reason[EXIT_NAMES[index]] += count
-                words[EXITS + index] = 0
-        words[SERVED] = 0
+        machine.watch(1)
+        words[SEEN], words[STUCK] = machine.seen, machine.stuck

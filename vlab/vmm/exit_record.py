@@ -19,14 +19,18 @@ FULLVIRT_HANDLERS = (
     "on_page_fault",
     "on_hidden_fault",
     "on_emulated_access",
+    "on_trap",
 )
-PARAVIRT_HANDLERS = ("on_hypercall", "on_syscall", "on_exception")
+PARAVIRT_HANDLERS = ("on_hypercall", "on_syscall", "on_exception", "on_trap")
 """Handlers that have twins, by their bit in `ExitRecord.serves`."""
 
 REASON_WORDS = 16
 
 NONE = MASK64
 """No space."""
+
+DECLINED, SERVED = 0, 1
+"""What came of an exit: its handlers are to serve it in Python; it was served."""
 
 LOOK_UP, ENTER, TRAPPED, HIDDEN, EMULATED, WRITTEN = range(64, 70)
 """Why a stay ended, besides the engine's own exit reasons: a deadline has come or enough was
@@ -35,7 +39,11 @@ fault is; an emulated instruction needs the board; a guest page table was writte
 
 FIELDS: tuple[tuple[str, int, str], ...] = (
     ("run", 1, "host address of the engine's run"),
+    ("vcpu_record", 1, "host address of the record of the guest's CPU"),
+    ("hart_record", 1, "host address of the hardware's"),
     ("serves", 1, "bit per handler that is compiled"),
+    ("handler", 1, "bit of the handler whose twin is called"),
+    ("left_to", 1, "bit of the handler whose twin has declined the exit"),
     ("firmware", 1, "1 if the guest's calls of the firmware are the monitor's to serve"),
     ("attributed", 1, "instructions of the hardware that are already the virtual CPU's"),
     # the clock
@@ -56,7 +64,7 @@ FIELDS: tuple[tuple[str, int, str], ...] = (
     ("exit_price", REASON_WORDS, "cycles of an exit, by reason"),
     # counted
     ("exits", REASON_WORDS, "exits served, by reason"),
-    ("served", 1, "exits served"),
+    ("unread", 1, "1 if anything was counted that is not in the machine's counters"),
     ("switches", 1, "changes of shadow"),
     ("tables", 1, "host address of a word per guest frame: not 0 if it is a protected table"),
     # a ported guest

@@ -8,8 +8,8 @@ from vlab.machine import SLICE
 from vlab.state import Hart
 from vlab.vmm.exit_record import ExitRecord
 
-LEFT, SERVED = 0, 1
-"""Whether an exit is left to the Python handlers."""
+IN_PYTHON = 40
+"""As how many exits one counts that Python served."""
 
 
 def run_engine(monitor: ExitRecord, hart: Hart) -> int:
@@ -28,6 +28,7 @@ def grant(monitor: ExitRecord, hart: Hart, budget: int) -> int:
 def exited(monitor: ExitRecord, reason: int) -> None:
     """Count an exit and charge it."""
     monitor.exits[reason] = monitor.exits[reason] + 1
+    monitor.unread = 1
     monitor.charged = monitor.charged + monitor.exit_price[reason]
 
 
@@ -75,16 +76,15 @@ def is_due(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> bool:
     return False
 
 
-def look_up(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> bool:
+def look_up(monitor: ExitRecord, vcpu: Hart, hart: Hart, effort: int) -> bool:
     """After an exit was served: watch for progress, and return whether the machine must act."""
-    monitor.served = monitor.served + 1
     retired = vcpu.limit - vcpu.budget
     if retired != monitor.seen:
         monitor.seen = retired
         monitor.stuck = 0
     else:
         monitor.stuck = monitor.stuck + 1
-    monitor.rounds = monitor.rounds - 1
-    if retired >= monitor.maximum or monitor.rounds == 0:
+    if retired >= monitor.maximum or monitor.rounds <= effort:
         return True
+    monitor.rounds = monitor.rounds - effort
     return is_due(monitor, vcpu, hart)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
+from vlab.counters import Counters
 from vlab.state import Hart
 from vlab.vmm.compiled_exits import CompiledExits
 from vlab.vmm.exit_record import EMULATED, FULLVIRT_HANDLERS, HIDDEN, LAYOUT, NONE, SPACES, WRITTEN
@@ -18,8 +19,16 @@ class FullVirtExits(CompiledExits):
     service = "vlab.vmm.fullvirt_service"
     guest_memory = True
     handlers = FULLVIRT_HANDLERS
-    plumbing = ("handle", "on_trap", "enter", "attribute", "exited", "emulate")
-    observed = 1 << FULLVIRT_HANDLERS.index("on_ecall")
+    takes: ClassVar = {
+        "on_trap": slice(0, 2),
+        "on_interrupt": slice(0, 1),
+        "on_ecall": slice(0, 0),
+        "on_illegal_instruction": slice(1, 2),
+        "on_exception": slice(0, 2),
+        "on_page_fault": slice(0, 2),
+    }
+    plumbing = ("handle", "enter", "attribute", "exited", "emulate")
+    observed = "on_ecall"
 
     def __init__(self, monitor: Any, stock: type) -> None:
         super().__init__(monitor, stock)
@@ -29,6 +38,7 @@ class FullVirtExits(CompiledExits):
         record.tables = self.shadow.table_map.ctypes.data
         lend_memory(monitor.vcpu, self.machine.hart)
         self.known: list[Any] = []
+        self.places: dict[Any, int] = {None: NONE}
         self.version = -1
 
     def record_of_guest(self) -> Hart:
@@ -40,7 +50,7 @@ class FullVirtExits(CompiledExits):
         """Return whether the shadow in use, if any, is among those that machine code knows."""
         if self.version != self.shadow.version:
             self._learn_spaces()
-        return self.monitor.space is None or self.monitor.space in self.known
+        return self.monitor.space in self.places
 
     def _learn_spaces(self) -> None:
         record, shadow = self.record, self.shadow
@@ -50,12 +60,12 @@ class FullVirtExits(CompiledExits):
             record.space_key[index] = number_of(space.key)
             record.space_satp[index] = shadow.satp(space)
         record.spaces = len(self.known)
+        self.places = {None: NONE} | {space: n for n, space in enumerate(self.known)}
         self.version = shadow.version
 
     def load(self, words: memoryview) -> None:
         """Say which shadow is in use."""
-        space = self.monitor.space
-        words[SPACE] = NONE if space is None else self.known.index(space)
+        words[SPACE] = self.places[self.monitor.space]
         words[ATTRIBUTED] = self.monitor.attributed
 
     def unload(self, words: memoryview) -> None:
@@ -64,9 +74,12 @@ class FullVirtExits(CompiledExits):
         monitor.attributed = words[ATTRIBUTED]
         if space != NONE:
             monitor.space = self.known[space]
-        if words[SWITCHES]:
-            self.machine.counters.shadow_switches += words[SWITCHES]
-            words[SWITCHES] = 0
+
+    def count_more(self, counters: Counters) -> None:
+        """Add the changes of shadow."""
+        words = self.words
+        counters.shadow_switches += words[SWITCHES]
+        words[SWITCHES] = 0
 
     def go_on(self, why: int) -> None:
         """Go on with a device access, a page table that was written, or a hidden fault."""

@@ -16,8 +16,16 @@ from vlab.isa.mmu import leaf_address, walk
 from vlab.isa.physical import in_ram, load_ram
 from vlab.isa.table import BY_NAME
 from vlab.state import Hart
-from vlab.vmm.exit_record import EMULATED, FULLVIRT_HANDLERS, HIDDEN, WRITTEN, ExitRecord
-from vlab.vmm.exit_serving import LEFT, SERVED, exited, forget
+from vlab.vmm.exit_record import (
+    DECLINED,
+    EMULATED,
+    FULLVIRT_HANDLERS,
+    HIDDEN,
+    SERVED,
+    WRITTEN,
+    ExitRecord,
+)
+from vlab.vmm.exit_serving import exited, forget
 from vlab.vmm.regimes import BORROWED, FIRST_TRANSLATED, REGIMES, regime_number
 
 REASONS = tuple(EXIT_REASONS)
@@ -25,7 +33,6 @@ MMIO, PT_WRITE = REASONS.index("mmio"), REASONS.index("pt_write")
 TRUE_FAULT = REASONS.index("page_fault")
 WITH_OTHERS_LOADS = REGIMES.index(BORROWED)
 
-SERVES_FAULT = 1 << FULLVIRT_HANDLERS.index("on_page_fault")
 SERVES_ACCESS = sum(
     1 << FULLVIRT_HANDLERS.index(n) for n in ("on_hidden_fault", "on_emulated_access")
 )
@@ -132,10 +139,8 @@ def page_fault(monitor: ExitRecord, vcpu: Hart, hart: Hart, access: int) -> int:
     """Serve a page fault on the shadow: the guest's own tables say whether it is a true one."""
     va = hart.exit_tval
     regime = regime_number(vcpu)
-    if monitor.serves & SERVES_FAULT == 0:
-        return LEFT
     if regime == WITH_OTHERS_LOADS and access != FETCH:
-        return LEFT
+        return DECLINED
     monitor.access = access
     monitor.va = va
     monitor.gpa = va

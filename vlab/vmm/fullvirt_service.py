@@ -21,10 +21,18 @@ from vlab.isa.table import BY_NAME
 from vlab.isa.trap import pending_interrupt
 from vlab.machine import STUCK
 from vlab.state import Hart
-from vlab.vmm.exit_record import ENTER, FULLVIRT_HANDLERS, LOOK_UP, NONE, TRAPPED, ExitRecord
-from vlab.vmm.exit_serving import (
-    LEFT,
+from vlab.vmm.exit_record import (
+    DECLINED,
+    ENTER,
+    FULLVIRT_HANDLERS,
+    LOOK_UP,
+    NONE,
     SERVED,
+    TRAPPED,
+    ExitRecord,
+)
+from vlab.vmm.exit_serving import (
+    IN_PYTHON,
     exited,
     forget,
     grant,
@@ -40,10 +48,13 @@ CSR, XRET, FENCE = REASONS.index("csr"), REASONS.index("xret"), REASONS.index("f
 SYSCALL, EXCEPTION = REASONS.index("syscall"), REASONS.index("exception")
 HOST_INTERRUPT = REASONS.index("interrupt")
 
-SERVES_INTERRUPT, SERVES_ECALL, SERVES_ILLEGAL, SERVES_EXCEPTION = (
+ON_INTERRUPT, ON_ECALL, ON_ILLEGAL, ON_EXCEPTION, ON_PAGE_FAULT, ON_TRAP = (
     1 << FULLVIRT_HANDLERS.index(name)
-    for name in ("on_interrupt", "on_ecall", "on_illegal_instruction", "on_exception")
-)
+    for name in (
+        "on_interrupt", "on_ecall", "on_illegal_instruction", "on_exception", "on_page_fault",
+        "on_trap",
+    )
+)  # fmt: skip
 
 SYSTEM, SRET, MRET = 0x73, 0x1020_0073, 0x3020_0073
 SFENCE, SFENCE_MASK = 0x1200_0073, 0xFE00_7FFF
@@ -89,11 +100,11 @@ def illegal_instruction(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
     rs1 = bits >> 15 & 31
     rs2 = bits >> 20 & 31
     if bits & 0x7F != SYSTEM or form == 4:
-        return LEFT
+        return DECLINED
     if form != 0 and reaches_further(bits >> 20):
-        return LEFT
+        return DECLINED
     if form == 0 and bits != SRET and bits != MRET and bits & SFENCE_MASK != SFENCE:
-        return LEFT
+        return DECLINED
     forget(vcpu)
     vcpu.time = uquotient(monitor.now, CYCLES_PER_TICK)
     vcpu.time_fresh = 1
@@ -121,36 +132,83 @@ def illegal_instruction(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
     return SERVED
 
 
-def serve(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
-    """Serve a trap of the deprivileged guest, or leave it."""
-    cause = hart.exit_cause
-    if cause & INTERRUPT != 0:
-        if monitor.serves & SERVES_INTERRUPT == 0:
-            return LEFT
-        exited(monitor, HOST_INTERRUPT)
-        hart.lines = hart.lines & (MASK64 ^ 1 << (cause & 63))
-        return SERVED
-    if cause == Cause.ILLEGAL:
-        if monitor.serves & SERVES_ILLEGAL == 0:
-            return LEFT
-        return illegal_instruction(monitor, vcpu, hart)
-    if cause == Cause.ECALL_U:
-        if monitor.serves & SERVES_ECALL == 0 or (vcpu.priv == S and monitor.firmware != 0):
-            return LEFT
-        exited(monitor, SYSCALL if vcpu.priv == U else EXCEPTION)
-        raise_trap(vcpu, Cause.ECALL_U + vcpu.priv, 0)
-        return SERVED
-    if cause == Cause.FETCH_PAGE:
-        return page_fault(monitor, vcpu, hart, FETCH)
-    if cause == Cause.LOAD_PAGE:
-        return page_fault(monitor, vcpu, hart, LOAD)
-    if cause == Cause.STORE_PAGE:
-        return page_fault(monitor, vcpu, hart, STORE)
-    if monitor.serves & SERVES_EXCEPTION == 0:
-        return LEFT
-    exited(monitor, EXCEPTION)
-    raise_trap(vcpu, cause, hart.exit_tval)
+def interrupt(monitor: ExitRecord, hart: Hart) -> int:
+    """Acknowledge an interrupt of the host."""
+    exited(monitor, HOST_INTERRUPT)
+    hart.lines = hart.lines & (MASK64 ^ 1 << (hart.exit_cause & 63))
     return SERVED
+
+
+def environment_call(monitor: ExitRecord, vcpu: Hart) -> int:
+    """Reflect a system call; calls of the firmware are not served here."""
+    if vcpu.priv == S and monitor.firmware != 0:
+        return DECLINED
+    exited(monitor, SYSCALL if vcpu.priv == U else EXCEPTION)
+    raise_trap(vcpu, Cause.ECALL_U + vcpu.priv, 0)
+    return SERVED
+
+
+def exception(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
+    """Reflect an exception."""
+    exited(monitor, EXCEPTION)
+    raise_trap(vcpu, hart.exit_cause, hart.exit_tval)
+    return SERVED
+
+
+def handler_of(cause: int) -> int:
+    """Return the bit of the handler that a trap is for (`FullVirt.on_trap`)."""
+    if cause & INTERRUPT != 0:
+        return ON_INTERRUPT
+    if cause == Cause.ECALL_U:
+        return ON_ECALL
+    if cause == Cause.ILLEGAL:
+        return ON_ILLEGAL
+    if cause == Cause.FETCH_PAGE or cause == Cause.LOAD_PAGE or cause == Cause.STORE_PAGE:
+        return ON_PAGE_FAULT
+    return ON_EXCEPTION
+
+
+def access_of(cause: int) -> int:
+    """Return the kind of access that a page fault's cause tells."""
+    if cause == Cause.FETCH_PAGE:
+        return FETCH
+    return LOAD if cause == Cause.LOAD_PAGE else STORE
+
+
+def serve_with(monitor: ExitRecord, vcpu: Hart, hart: Hart, handler: int) -> int:
+    """Serve a trap with the twin of a handler."""
+    status = DECLINED
+    if handler == ON_EXCEPTION:
+        status = exception(monitor, vcpu, hart)
+    elif handler != handler_of(hart.exit_cause):
+        return DECLINED
+    elif handler == ON_ILLEGAL:
+        status = illegal_instruction(monitor, vcpu, hart)
+    elif handler == ON_ECALL:
+        status = environment_call(monitor, vcpu)
+    elif handler == ON_PAGE_FAULT:
+        status = page_fault(monitor, vcpu, hart, access_of(hart.exit_cause))
+    else:
+        status = interrupt(monitor, hart)
+    if status == DECLINED:
+        monitor.left_to = handler
+    return status
+
+
+def serve(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
+    """Serve a trap of the deprivileged guest, unless its handler is overridden."""
+    handler = handler_of(hart.exit_cause)
+    if monitor.serves & handler == 0:
+        return DECLINED
+    return serve_with(monitor, vcpu, hart, handler)
+
+
+def carry_out(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
+    """Do the work of one stock handler."""
+    monitor.left_to = 0
+    if monitor.handler == ON_TRAP:
+        return serve(monitor, vcpu, hart)
+    return serve_with(monitor, vcpu, hart, monitor.handler)
 
 
 def find_space(monitor: ExitRecord, vcpu: Hart) -> int:
@@ -178,6 +236,7 @@ def enter(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
     if space != monitor.space:
         if monitor.space != NONE:
             monitor.switches = monitor.switches + 1
+            monitor.unread = 1
             monitor.charged = monitor.charged + monitor.switch_price
         monitor.space = space
         write_satp(hart, monitor.space_satp[space])
@@ -194,7 +253,7 @@ def stay(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
     The result is the engine's exit reason if its exit is to be handled, or one of those of
     `vlab.vmm.exit_record`.
     """
-    if monitor.stale != 0 and is_due(monitor, vcpu, hart):
+    if monitor.stale != 0 and look_up(monitor, vcpu, hart, IN_PYTHON):
         return LOOK_UP
     while True:
         if enter(monitor, vcpu, hart) == 0:
@@ -205,11 +264,13 @@ def stay(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
         attribute(monitor, vcpu, hart)
         if is_due(monitor, vcpu, hart):
             return reason
+        monitor.left_to = 0
+        if monitor.serves & ON_TRAP == 0:
+            return TRAPPED
         status = serve(monitor, vcpu, hart)
-        if status == LEFT:
+        if status == DECLINED:
             return TRAPPED
         if status != SERVED:
-            monitor.served = monitor.served + 1
             return status
-        if look_up(monitor, vcpu, hart):
+        if look_up(monitor, vcpu, hart, 1):
             return LOOK_UP

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from vlab.counters import Counters
 from vlab.exits import ExitReason
 from vlab.machine import Machine
@@ -13,6 +15,9 @@ class Monitor:
     A technique defines `attribute` (whose were the instructions that retired since the last
     exit), `on_trap` and `counters`.
     """
+
+    compiled: Any = None
+    """What serves exits in machine code, if anything does (`vlab.vmm.compiled_exits`)."""
 
     def __init__(self, machine: Machine) -> None:
         self.machine, self.hart = machine, machine.hart

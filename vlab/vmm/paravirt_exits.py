@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
+from vlab.counters import Counters
 from vlab.isa.fields import SATP_SV39
 from vlab.memory import PAGE
 from vlab.state import Hart
 from vlab.vmm.compiled_exits import CompiledExits
 from vlab.vmm.exit_record import LAYOUT, PARAVIRT_HANDLERS
 
+A0, A4, A7 = 10, 14, 17
 ATTRIBUTED, ENTRY, KERNEL, USER, UPCALLS, RESUMED = (
     LAYOUT[name][0]
     for name in (
@@ -23,8 +25,13 @@ class ParaVirtExits(CompiledExits):
 
     service = "vlab.vmm.paravirt_service"
     handlers = PARAVIRT_HANDLERS
-    plumbing = ("handle", "on_trap", "enter", "attribute", "exited", "upcall")
-    observed = 1 << PARAVIRT_HANDLERS.index("on_syscall")
+    takes: ClassVar = {
+        "on_trap": slice(0, 2),
+        "on_syscall": slice(0, 0),
+        "on_exception": slice(0, 2),
+    }
+    plumbing = ("handle", "enter", "attribute", "exited", "upcall")
+    observed = "on_syscall"
 
     def __init__(self, monitor: Any, stock: type) -> None:
         super().__init__(monitor, stock)
@@ -57,12 +64,20 @@ class ParaVirtExits(CompiledExits):
         return 0 if tag is None else SATP_SV39 | tag << 44 | root
 
     def unload(self, words: memoryview) -> None:
-        """Take over what was counted."""
-        counters = self.machine.counters
+        """Take over what was attributed."""
         self.monitor.vcpu.seen = words[ATTRIBUTED]
-        if words[UPCALLS]:
-            counters.upcalls += words[UPCALLS]
-            words[UPCALLS] = 0
+
+    def expected(self, name: str, trap: tuple[int, ...]) -> tuple[Any, ...]:
+        """Return what a handler is called with: for a hypercall, what the registers say."""
+        if name != "on_hypercall":
+            return super().expected(name, trap)
+        x = self.machine.hart.x
+        return x[A7], list(x[A0:A4])
+
+    def count_more(self, counters: Counters) -> None:
+        """Add upcalls and the returns from them."""
+        words = self.words
+        counters.upcalls += words[UPCALLS]
         if words[RESUMED]:
             counters.hypercalls_by_name["iret"] += words[RESUMED]
-            words[RESUMED] = 0
+        words[UPCALLS] = words[RESUMED] = 0

@@ -14,8 +14,16 @@ from vlab.isa.csr import write_satp
 from vlab.isa.fields import INTERRUPT, MASK64, Cause, S, U
 from vlab.machine import STUCK
 from vlab.state import Hart
-from vlab.vmm.exit_record import ENTER, LOOK_UP, PARAVIRT_HANDLERS, TRAPPED, ExitRecord
-from vlab.vmm.exit_serving import LEFT, SERVED, exited, grant, is_due, look_up, next_budget
+from vlab.vmm.exit_record import (
+    DECLINED,
+    ENTER,
+    LOOK_UP,
+    PARAVIRT_HANDLERS,
+    SERVED,
+    TRAPPED,
+    ExitRecord,
+)
+from vlab.vmm.exit_serving import IN_PYTHON, exited, grant, is_due, look_up, next_budget
 from vlab.vmm.hypercalls import TABLE, iret
 from vlab.vmm.pvcpu import A7
 from vlab.vmm.shared_info import (
@@ -30,7 +38,7 @@ from vlab.vmm.shared_info import (
     TRAP_USER,
 )
 
-SERVES_HYPERCALL, SERVES_SYSCALL, SERVES_EXCEPTION = (
+ON_HYPERCALL, ON_SYSCALL, ON_EXCEPTION, ON_TRAP = (
     1 << bit for bit in range(len(PARAVIRT_HANDLERS))
 )
 REASONS = tuple(EXIT_REASONS)
@@ -60,6 +68,7 @@ def upcall(monitor: ExitRecord, vcpu: Hart, hart: Hart, cause: int, tval: int) -
     """Make the guest's kernel take a trap; no register changes (`PvCpu.upcall`)."""
     page = monitor.shared
     monitor.upcalls = monitor.upcalls + 1
+    monitor.unread = 1
     monitor.charged = monitor.charged + monitor.upcall_price
     vcpu.traps_taken[cause & 15] = vcpu.traps_taken[cause & 15] + 1
     poke64(page + TRAP_CAUSE, cause)
@@ -77,7 +86,7 @@ def resume(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
     user = peek64(page + TRAP_USER) != 0
     satp = monitor.user_satp if user else monitor.kernel_satp
     if satp == 0:
-        return LEFT
+        return DECLINED
     exited(monitor, HYPERCALL)
     hart.pc = (hart.pc + 4) & MASK64
     hart.budget = hart.budget - 1
@@ -91,35 +100,59 @@ def resume(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
     return SERVED
 
 
-def serve(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
-    """Serve a trap of the deprivileged guest, or leave it."""
+def handler_of(vcpu: Hart, cause: int) -> int:
+    """Return the bit of the handler that a trap is for (`ParaVirt.on_trap`), 0 without a twin."""
+    if cause & INTERRUPT != 0:
+        return 0
+    if cause != Cause.ECALL_U:
+        return ON_EXCEPTION
+    return ON_HYPERCALL if vcpu.priv == S else ON_SYSCALL
+
+
+def serve_with(monitor: ExitRecord, vcpu: Hart, hart: Hart, handler: int) -> int:
+    """Serve a trap with the twin of a handler."""
     cause = hart.exit_cause
-    if cause & INTERRUPT != 0 or peek64(monitor.shared_code) != 0:
-        return LEFT
-    if cause == Cause.ECALL_U and vcpu.priv == S:
-        if hart.x[A7] != IRET or monitor.serves & SERVES_HYPERCALL == 0:
-            return LEFT
-        return resume(monitor, vcpu, hart)
     entry = monitor.upcall_entry
+    if handler != handler_of(vcpu, cause):
+        return DECLINED
+    monitor.left_to = handler
+    if peek64(monitor.shared_code) != 0:
+        return DECLINED
+    if handler == ON_HYPERCALL:
+        if hart.x[A7] != IRET:
+            return DECLINED
+        return resume(monitor, vcpu, hart)
     if entry == 0 or monitor.kernel_satp == 0 or (vcpu.priv == S and hart.pc == entry):
-        return LEFT
-    if cause == Cause.ECALL_U:
-        if monitor.serves & SERVES_SYSCALL == 0:
-            return LEFT
+        return DECLINED
+    if handler == ON_SYSCALL:
         exited(monitor, SYSCALL)
         upcall(monitor, vcpu, hart, cause, 0)
         return SERVED
-    if monitor.serves & SERVES_EXCEPTION == 0:
-        return LEFT
     paging = cause == Cause.FETCH_PAGE or cause == Cause.LOAD_PAGE or cause == Cause.STORE_PAGE
     exited(monitor, PAGE_FAULT if paging else EXCEPTION)
     upcall(monitor, vcpu, hart, cause, hart.exit_tval)
     return SERVED
 
 
+def serve(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
+    """Serve a trap of the deprivileged guest, unless its handler is overridden."""
+    handler = handler_of(vcpu, hart.exit_cause)
+    if monitor.serves & handler == 0:
+        return DECLINED
+    return serve_with(monitor, vcpu, hart, handler)
+
+
+def carry_out(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
+    """Do the work of one stock handler."""
+    monitor.left_to = 0
+    if monitor.handler == ON_TRAP:
+        return serve(monitor, vcpu, hart)
+    return serve_with(monitor, vcpu, hart, monitor.handler)
+
+
 def stay(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
     """Run the guest, serving its exits, until there is something for Python to do."""
-    if monitor.stale != 0 and is_due(monitor, hart, hart):
+    if monitor.stale != 0 and look_up(monitor, hart, hart, IN_PYTHON):
         return LOOK_UP
     while True:
         page = monitor.shared
@@ -131,7 +164,8 @@ def stay(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
         attribute(monitor, vcpu, hart)
         if is_due(monitor, hart, hart):
             return reason
-        if serve(monitor, vcpu, hart) == LEFT:
+        monitor.left_to = 0
+        if monitor.serves & ON_TRAP == 0 or serve(monitor, vcpu, hart) == DECLINED:
             return TRAPPED
-        if look_up(monitor, hart, hart):
+        if look_up(monitor, hart, hart, 1):
             return LOOK_UP
