@@ -42,9 +42,19 @@ class Bus:
     """Devices by address, in the order of their addresses."""
 
     def __init__(self) -> None:
-        self.mappings: list[Mapping] = []
+        self.mappings = []
         self.devices: list[Any] = []
         """All that has a deadline and a state, in the order of attachment."""
+
+    @property
+    def mappings(self) -> list[Mapping]:
+        """Devices at their places, by address."""
+        return self._mappings
+
+    @mappings.setter
+    def mappings(self, mappings: list[Mapping]) -> None:
+        self._mappings = mappings
+        self._found: Mapping | None = None  # what the last access found: the next is often there
 
     def insert(self, device: Device, base: int) -> None:
         """Attach a device; overlapping ranges are refused."""
@@ -64,8 +74,12 @@ class Bus:
 
     def find(self, address: int) -> Mapping:
         """Return the mapping that an address belongs to, or raise `BusError`."""
+        mapping = self._found
+        if mapping is not None and mapping.base <= address < mapping.end:
+            return mapping
         for mapping in self.mappings:
             if mapping.base <= address < mapping.end:
+                self._found = mapping
                 return mapping
         raise BusError(f"{address:#x}")
 
@@ -95,7 +109,11 @@ class Bus:
     def advance(self, now: int) -> None:
         """Let devices act whose deadline has come, the earliest first."""
         while True:
-            due = [d for d in self.devices if d.deadline is not None and d.deadline <= now]
-            if not due:
+            first = None
+            for device in self.devices:
+                due = device.deadline
+                if due is not None and due <= now and (first is None or due < first.deadline):
+                    first = device
+            if first is None:
                 return
-            min(due, key=lambda d: d.deadline).on_deadline(now)
+            first.on_deadline(now)

@@ -21,13 +21,24 @@ from vlab.isa.csr import pending
 from vlab.isa.execute import complete_load, complete_store, raise_trap
 from vlab.isa.fields import Cause
 from vlab.memory import Memory
-from vlab.state import Hart
+from vlab.state import LAYOUT, Hart
 
 STUCK = 50_000
 """Traps in a row, with no instruction retired, after which a guest has crashed."""
 
 SLICE = 1_000_000
 """Instructions that an engine runs at most before the machine looks up (interrupts, progress)."""
+
+HARDWARE = {
+    "walk_references": "walk_references",
+    "tlb_flushes": "tlb_flushes",
+    "tlb_misses": "tlb_misses",
+    "vectored": "traps",
+    "returns": "returns",
+}
+"""Words of the hardware's record that cost something, and the counters that say what."""
+
+LIMIT, BUDGET = LAYOUT["limit"][0], LAYOUT["budget"][0]
 
 
 class Engine(Protocol):
@@ -123,14 +134,11 @@ class Machine:
         self.tohost: int | None = None
         self.granted = 0
         self.serve: Callable[[int], ExitReason | None] | None = None
-        self._hardware = (
-            self.rates["walk_references"],
-            self.rates["tlb_flushes"],
-            self.rates["tlb_misses"],
-            self.rates["traps"],
-            self.rates["returns"],
-        )
-        self._blocks = [(n, rate) for n in BLOCK_COUNTERS if (rate := self.rates[n])]
+        self._hardware = [
+            (LAYOUT[word][0], rate)
+            for word, counter in (*HARDWARE.items(), *((n, n) for n in BLOCK_COUNTERS))
+            if (rate := self.rates[counter])
+        ]
 
     @property
     def counters(self) -> Counters:
@@ -145,29 +153,19 @@ class Machine:
 
         ``guest`` is the record that counts them: the hart, or a monitor's virtual CPU.
         """
-        return self.guest.limit - self.guest.budget
+        words: memoryview = self.guest.words
+        return words[LIMIT] - words[BUDGET]
 
     def now(self) -> int:
         """Return the present time in cycles, from what was counted so far."""
-        hart = self.hart
-        retired = self.guest.limit - self.guest.budget
+        guest, words = self.guest.words, self.hart.words
+        retired = guest[LIMIT] - guest[BUDGET]
         if not self.by_cycles:
             return retired + self.slept
-        reference, flush, miss, trap, back = self._hardware
-        blocks = 0
-        for name, rate in self._blocks:
-            blocks += getattr(hart, name) * rate
-        return (
-            retired * self.instruction_cost
-            + blocks
-            + hart.walk_references * reference
-            + hart.tlb_flushes * flush
-            + hart.tlb_misses * miss
-            + hart.vectored * trap
-            + hart.returns * back
-            + self.charged
-            + self.slept
-        )
+        now = retired * self.instruction_cost + self.charged + self.slept
+        for word, rate in self._hardware:
+            now += words[word] * rate
+        return now
 
     def count(self, counter: str, n: int = 1) -> None:
         """Add to a plain counter and charge its cost to the clock."""

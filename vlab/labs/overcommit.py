@@ -230,8 +230,8 @@ def monitor(policy: Callable[[], Any], frames: int) -> type[FullVirt]:
             super().__init__(*parts)
             self.pager = Pager(self, frames, policy)
 
-        def on_trap(self, cause: int, tval: int) -> None:
-            super().on_trap(cause, tval)  # nothing in machine code: it knows of no absent page
+        def exited(self, reason: str) -> None:
+            super().exited(reason)  # nothing in machine code: it knows of no absent page
 
         def on_hidden_fault(
             self, access: int, va: int, gpa: int, pte: int, level: int, reason: str

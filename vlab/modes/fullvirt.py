@@ -148,7 +148,7 @@ class FullVirt(VirtualCpuMonitor):
 
     def on_emulated_exit(self) -> None:
         """The emulated instruction needs the board, as the hardware's would."""
-        machine, vcpu, reason = self.machine, self.vcpu, ExitReason(self.vcpu.exit_reason)
+        machine, vcpu, reason = self.machine, self.vcpu, self.vcpu.exit_reason
         if reason in (ExitReason.MMIO_READ, ExitReason.MMIO_WRITE):
             machine.advance()
             machine.mmio(vcpu, reason)
