@@ -95,24 +95,32 @@ def walk(hart: Hart, va: int, access: int, priv: int) -> int:
         return 0
     table = (hart.satp & SATP_PPN) << 12
     level = 2
-    hart.walks = hart.walks + 1
+    references = 0
+    fault = 0
+    pte = 0
+    address = 0
     while True:
         address = table + (va >> (12 + 9 * level) & 511) * 8
         if not in_ram(hart, address, 8) or not pmp_allows(hart, address, 8, LOAD, S):
-            hart.fault = access_fault(access)
-            return 0
-        hart.walk_references = hart.walk_references + 1
+            fault = access_fault(access)
+            break
+        references = references + 1
         pte = load_ram(hart, address, 8)
         if pte & PTE_V == 0 or pte & (PTE_R | PTE_W) == PTE_W or pte & PTE_RESERVED != 0:
-            hart.fault = page_fault(access)
-            return 0
+            fault = page_fault(access)
+            break
         if pte & (PTE_R | PTE_X) != 0:
             break
         if level == 0 or pte & (PTE_A | PTE_D | PTE_U) != 0:
-            hart.fault = page_fault(access)
-            return 0
+            fault = page_fault(access)
+            break
         table = (pte & PTE_PPN) << 2
         level = level - 1
+    hart.walks = hart.walks + 1
+    hart.walk_references = hart.walk_references + references
+    if fault != 0:
+        hart.fault = fault
+        return 0
     misaligned = pte >> 10 & ((1 << (9 * level)) - 1)
     if misaligned != 0 or not permitted(hart, pte, access, priv):
         hart.fault = page_fault(access)
@@ -173,24 +181,29 @@ def tlb_drop(hart: Hart, entry: int) -> None:
             fast_flush(hart)
 
 
-def tlb_insert(hart: Hart, va: int, pte: int, level: int) -> int:
-    """Enter a translation and return its index: in place if it was there, else FIFO."""
-    entry = tlb_find(hart, va)
-    if entry == NONE:
-        shift = 12 + 9 * level
-        index = va >> shift & (hart.tlb_sets - 1)
-        way = hart.tlb_next[index]
-        hart.tlb_next[index] = way + 1 if way + 1 < hart.tlb_ways else 0
-        entry = index * hart.tlb_ways + way
-        tlb_drop(hart, entry)
-        hart.tlb_tag[entry] = va >> shift << shift | level << 1 | 1
-        hart.tlb_asid[entry] = current_asid(hart)
-        hart.tlb_levels[level] = hart.tlb_levels[level] + 1
-        hart.tlb_pte[entry] = pte
-        return entry
+def tlb_place(hart: Hart, va: int, pte: int, level: int) -> int:
+    """Enter a translation that is not there, in FIFO order, and return its index."""
+    shift = 12 + 9 * level
+    index = va >> shift & (hart.tlb_sets - 1)
+    way = hart.tlb_next[index]
+    hart.tlb_next[index] = way + 1 if way + 1 < hart.tlb_ways else 0
+    entry = index * hart.tlb_ways + way
+    tlb_drop(hart, entry)
+    hart.tlb_tag[entry] = va >> shift << shift | level << 1 | 1
+    hart.tlb_asid[entry] = current_asid(hart)
+    hart.tlb_levels[level] = hart.tlb_levels[level] + 1
+    hart.tlb_pte[entry] = pte
+    return entry
+
+
+def tlb_replace(hart: Hart, entry: int, va: int, pte: int, level: int) -> int:
+    """Change what the TLB holds of an address, and return its index."""
     if hart.tlb_tag[entry] >> 1 & 3 != level:
         tlb_drop(hart, entry)
-        return tlb_insert(hart, va, pte, level)
+        other = tlb_find(hart, va)
+        if other == NONE:
+            return tlb_place(hart, va, pte, level)
+        return tlb_replace(hart, other, va, pte, level)
     hart.tlb_pte[entry] = pte
     fast_drop(hart, va)
     if level != 0:
@@ -230,17 +243,21 @@ def translate(hart: Hart, va: int, access: int, width: int) -> int:
     pa = va
     if priv != M and hart.satp >> 60 != 0:
         entry = tlb_find(hart, va)
+        serves = 0
         if entry != NONE:
             pte = hart.tlb_pte[entry]
-            if not permitted(hart, pte, access, priv) or (access == STORE and pte & PTE_D == 0):
-                entry = NONE
-        if entry == NONE:
+            if permitted(hart, pte, access, priv) and (access != STORE or pte & PTE_D != 0):
+                serves = 1
+        if serves == 0:
             pte = walk(hart, va, access, priv)
             if hart.fault != 0:
                 hart.fault_address = va
                 return 0
             hart.tlb_misses = hart.tlb_misses + 1
-            entry = tlb_insert(hart, va, pte, hart.walk_level)
+            if entry == NONE:
+                entry = tlb_place(hart, va, pte, hart.walk_level)
+            else:
+                entry = tlb_replace(hart, entry, va, pte, hart.walk_level)
         pa = leaf_address(hart.tlb_pte[entry], hart.tlb_tag[entry] >> 1 & 3, va)
     if not pmp_allows(hart, pa, width, access, priv):
         hart.fault = access_fault(access)
