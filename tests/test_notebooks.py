@@ -39,6 +39,8 @@ def test_the_notebook_runs(path: Path, kernel: str) -> None:
     pictures = [o for o in outputs if "image/png" in o.get("data", {})]
     assert pictures
     assert all(o["metadata"]["image/png"]["alt"] for o in pictures)
+    live = [o for o in outputs if "application/vnd.jupyter.widget-view+json" in o.get("data", {})]
+    assert all(o in pictures for o in live), "a widget leaves no picture where it cannot run"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -71,7 +73,7 @@ def test_the_notebook_is_a_lesson(path: Path) -> None:
     assert "prediction" in " ".join(cell.source for cell in code[place + 1 :])
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS[1:], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_the_lecturer_has_notes(path: Path) -> None:
     """One cell is for the lecturer, and is hidden from slides and pages."""
     notes = [

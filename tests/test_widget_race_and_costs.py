@@ -48,6 +48,33 @@ def test_figures_from_a_cell_are_a_table_of_costs() -> None:
     sliders.close()
 
 
+def test_the_stored_picture_is_a_figure_of_what_is_shown() -> None:
+    """Where no widget runs there is a figure, with the numbers that the widget has now."""
+    sliders = CostSliders("syscall", n=20)
+    assert sliders.wait(30)
+    titles = []
+    for cost in (100, 5000):
+        sliders.figures = sliders.figures | {"exit": cost}
+        slowest = max(
+            run.cycles.total / sliders.comparison.find(run.workload, "native").cycles.total
+            for run in sliders.comparison.runs
+            if run.mode == "fullvirt"
+        )
+        data, metadata = sliders._repr_mimebundle_()
+        titles.append(metadata["image/png"]["alt"].split(". ")[0])
+        assert f"{slowest:.3g}×" in metadata["image/png"]["alt"]
+        assert "text/html" not in data
+    assert titles[0] != titles[1]
+    sliders.close()
+    race = ModeRace("hello")
+    assert race.wait(30)
+    predicted = race.race.predicted() if race.race else {}
+    alt = race._repr_mimebundle_()[1]["image/png"]["alt"]
+    assert predicted
+    assert all(f"{n:,}" in alt for n in predicted.values())
+    race.close()
+
+
 def test_a_race_can_be_stopped_and_played_on() -> None:
     """Stop pauses within a moment; played on, the race ends with the numbers of `vlab.run`."""
     race = ModeRace("syscall", seconds=4, n=400)

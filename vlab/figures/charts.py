@@ -10,6 +10,7 @@ from matplotlib import rcParams
 
 from vlab.errors import ParameterError
 from vlab.figures.drawing import Drawing, Recipe
+from vlab.figures.panels import short
 from vlab.figures.style import MODE_MARKERS, MODES, Look, look, mode_colour, points
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ GREY = "#CCCCCC"
 PLAIN_BAR = "#56B4E9"
 WIDTH = 53
 """Ems."""
+MANY = 100_000
+"""From here on ticks have units: ``100k``."""
 APART = 0.055
 """Least distance of labels at the ends of curves, as a part of the height."""
 
@@ -75,6 +78,8 @@ def bars(
             ax.set_xscale("log")
             ax.set_xlim(left=10.0 ** floor(log10(min(values.values()) / 1.5)))
             ax.xaxis.set_major_formatter(plain)
+        elif max(map(abs, values.values())) >= MANY:
+            ax.xaxis.set_major_formatter(lambda value, _: short(value))
         ax.margins(x=0.14)
         ax.set_xlabel(label + (" (log scale)" if log else ""))
         entitle(figure, title)

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
@@ -22,6 +22,9 @@ import traitlets
 from vlab.errors import VlabError
 from vlab.widgets import lifecycle, picture
 from vlab.widgets.worker import Worker
+
+if TYPE_CHECKING:
+    from vlab.figures.drawing import Drawing
 
 STATIC = Path(__file__).parent / "static"
 BASE_SCRIPT = (STATIC / "base.js").read_text("utf-8")
@@ -197,6 +200,10 @@ class Widget(anywidget.AnyWidget):
         """Return what the widget shows now, as lines of text."""
         return []
 
+    def drawing(self) -> Drawing | None:
+        """Return a figure of what the widget shows now, if there is one; else its text is drawn."""
+        return None
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
 
@@ -206,10 +213,13 @@ class Widget(anywidget.AnyWidget):
         data, metadata = live if isinstance(live, tuple) else (live, {})
         error = self._now["error"]
         lines = [error] if error else self.describe()
-        drawn = base64.b64encode(picture.png(self.title, lines)).decode()
-        alt = "\n".join([self.title, *lines])
-        return (
-            data | {"text/plain": alt, "text/html": picture.html(self.title, lines)}
-            | {"image/png": drawn},
-            metadata | {"image/png": {"alt": self.title}},
-        )  # fmt: skip
+        figure = None if error else self.drawing()
+        data |= {"text/plain": "\n".join([self.title, *lines])}
+        if figure is not None:
+            shown, described = figure._repr_mimebundle_()
+            drawn, alt = picture.captioned(shown["image/png"]), described["image/png"]["alt"]
+        else:
+            drawn, alt = picture.png(self.title, lines), self.title
+            data |= {"text/html": picture.html(self.title, lines)}
+        data |= {"image/png": base64.b64encode(drawn).decode()}
+        return data, metadata | {"image/png": {"alt": alt}}

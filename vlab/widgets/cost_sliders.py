@@ -13,6 +13,7 @@ from vlab.errors import CostError
 from vlab.experiments.comparing import compare
 from vlab.experiments.comparison import Comparison
 from vlab.experiments.running import TECHNIQUES
+from vlab.figures.drawing import Drawing
 from vlab.presets import PRESETS
 from vlab.widgets.drawn import LOOK, Drawn
 from vlab.widgets.repricing import Repricing
@@ -119,6 +120,10 @@ class CostSliders(Drawn):
                 f"   {share:3.0f} % {most.replace('_', ' ')}"
             )
         return lines
+
+    def drawing(self) -> Drawing | None:
+        """Return what each mode takes with the costs as they stand."""
+        return None if self._repricing is None else self.comparison.plot("slowdown")
 
 
 def preset_of(runs: Comparison | Iterable[str] | str) -> str:

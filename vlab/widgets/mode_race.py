@@ -11,6 +11,8 @@ from vlab.experiments.catalogue import workload as find_workload
 from vlab.experiments.catalogue import workloads
 from vlab.experiments.comparison import Comparison
 from vlab.experiments.running import MODES
+from vlab.figures.charts import bars
+from vlab.figures.drawing import Drawing
 from vlab.widgets.drawn import LOOK, Drawn
 from vlab.widgets.race import Race, racing
 
@@ -182,3 +184,14 @@ class ModeRace(Drawn):
             share, cycles = f"{lane['progress']:4.0%}", f"{lane['time']:14,} cycles"
             lines.append(f"{lane['mode']:9}{bar:·<30} {share}{cycles}{left}")
         return lines
+
+    def drawing(self) -> Drawing | None:
+        """Return what is predicted, and when all have arrived, what was measured."""
+        if self.race is None:
+            return None
+        if self.race.over:
+            return self.comparison.plot("slowdown")
+        predicted = self.race.predicted()
+        first, last = (pick(predicted, key=predicted.__getitem__) for pick in (min, max))
+        title = f"{self.workload}: {first} will be the first to arrive, {last} the last"
+        return bars(predicted, title, "modelled cycles that simulate predicts", number="{:,.0f}")

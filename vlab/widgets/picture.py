@@ -14,6 +14,7 @@ from typing import Any
 SIZE = 22
 MARGIN = 24
 WIDEST = 120
+CAPTION = "A picture of a live widget: run the cell to use it."
 INK, PAPER, ACCENT = "#1a1a1a", "#ffffff", "#0072B2"
 
 
@@ -22,8 +23,23 @@ def html(title: str, lines: list[str]) -> str:
     text = escape("\n".join(lines))
     return (
         f'<div role="img" aria-label="{escape(title)}"><b>{escape(title)}</b>'
-        f"<pre>{text}</pre><i>A picture of a live widget: run the cell to use it.</i></div>"
+        f"<pre>{text}</pre><i>{CAPTION}</i></div>"
     )
+
+
+def captioned(drawn: bytes) -> bytes:
+    """Return a picture with a line below it that says what it is."""
+    from PIL import Image, ImageDraw
+
+    with Image.open(BytesIO(drawn)) as opened:
+        above = opened.convert("RGB")
+    image = Image.new("RGB", (above.width, above.height + int(1.6 * SIZE)), PAPER)
+    image.paste(above)
+    at = (MARGIN, above.height + SIZE // 6)
+    ImageDraw.Draw(image).text(at, CAPTION, fill=ACCENT, font=_font())
+    out = BytesIO()
+    image.save(out, "PNG", optimize=True)
+    return out.getvalue()
 
 
 def png(title: str, lines: list[str]) -> bytes:

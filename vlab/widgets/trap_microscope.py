@@ -12,10 +12,15 @@ from vlab.experiments.recording import MAXIMUM, Recording
 from vlab.experiments.running import run
 from vlab.experiments.session import Session
 from vlab.experiments.session_opening import session as open_session
+from vlab.figures.drawing import Drawing
 from vlab.figures.style import REASON_STYLE
+from vlab.figures.timelines import timeline
 from vlab.widgets.drawn import LOOK, Drawn
 from vlab.widgets.exit_details import details, handler_source, sentence
 from vlab.widgets.timeline import Timeline
+
+DRAWN = 20_000
+"""Exits up to which the stored picture is a figure: it takes half a second."""
 
 
 class TrapMicroscope(Drawn):
@@ -164,6 +169,12 @@ class TrapMicroscope(Drawn):
         if self.place is not None:
             lines.append(sentence(self.recording, self.place))
         return lines
+
+    def drawing(self) -> Drawing | None:
+        """Return the timeline of the measured region, unless it has too many exits."""
+        if self.recording is None or len(self.recording) > DRAWN:
+            return None
+        return timeline(self.recording)
 
 
 def looks(reasons: list[str]) -> dict[str, tuple[str, str, str]]:
