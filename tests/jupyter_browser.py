@@ -55,6 +55,9 @@ RUN_ALL = """seconds => Promise.race([
   window.jupyterapp.commands.execute("notebook:run-all-cells"),
   new Promise((_, no) => setTimeout(() => no("the cells did not end"), 1000 * seconds)),
 ])"""
+FOCUS_FIRST = """root => [...root.querySelectorAll("button, input, select, textarea, summary")]
+  .find((e) => !e.disabled && e.offsetParent).focus()"""
+MOST_TABS = 200
 START_S = 90
 RUN_S = 120
 SETTLE_S = 60
@@ -160,6 +163,18 @@ class OnPage:
         """Fail unless every control has a name, and the keyboard comes to it in its order."""
         faults = self.root.evaluate(CONTROLS)
         assert not faults, f"without a name, or out of the keyboard's order: {faults}"
+
+    def by_keyboard(self, control: Any, *keys: str) -> None:
+        """Come to a control from the widget's first one with Tab alone, and press keys there."""
+        self.root.evaluate(FOCUS_FIRST)
+        for _ in range(MOST_TABS):
+            if control.evaluate("e => e === document.activeElement"):
+                break
+            self.page.keyboard.press("Tab")
+        else:
+            pytest.fail(f"Tab does not come to {control}")
+        for key in keys:
+            self.page.keyboard.press(key)
 
     def text(self, selector: str) -> str:
         return str(self.root.locator(selector).first.inner_text())

@@ -160,35 +160,35 @@ def test_fields_are_those_of_the_specification(name: str, value: int, expected: 
 
 @pytest.mark.slow
 def test_in_the_browser(notebook: OpenNotebook) -> None:
-    """Stepping, going back, breakpoints and memory by mouse and keyboard."""
+    """Stepping, going back, breakpoints and memory, by keyboard alone."""
     notebook.open("import vlab", "vlab.widgets.MachineView('syscall', mode='fullvirt', n=5)").run()
     page = notebook.widget("MachineView")
     page.check_reachable()
     with page.change():
-        page.root.get_by_role("button", name="Measured part").click()
+        page.by_keyboard(page.root.get_by_role("button", name="Measured part"), "Enter")
     pc = page.text("[data-register=pc] td").lstrip("◆")
     with page.change():
-        page.root.get_by_role("button", name="Step ▶", exact=True).click()
+        page.by_keyboard(page.root.get_by_role("button", name="Step ▶", exact=True), "Space")
     assert page.text("[data-register=pc] td").lstrip("◆") != pc
     with page.change():
-        page.root.get_by_role("button", name="Step back").click()
+        page.by_keyboard(page.root.get_by_role("button", name="Step back"), "Enter")
     assert page.text("[data-register=pc] td").lstrip("◆") == pc
     with page.change():
-        page.root.get_by_role("button", name="Next VM exit").click()
+        page.by_keyboard(page.root.get_by_role("button", name="Next VM exit"), "Enter")
     assert page.text("[data-counter=exits] [data-changed]") == "◆+1"
     notebook.screenshot("machine-view", page)
 
     place = page.root.get_by_label("Address or symbol")
-    place.fill("trap_entry")
+    page.by_keyboard(place, "Control+A", *"trap_entry")
     with page.change():
-        page.root.get_by_role("button", name="Breakpoint on / off").click()
+        page.by_keyboard(page.root.get_by_role("button", name="Breakpoint on / off"), "Enter")
     with page.change():
-        page.root.locator("[data-key=run]").press("Enter")
+        page.by_keyboard(page.root.locator("[data-key=run]"), "Enter")
     assert "trap_entry" in page.text(".mv-where")
-    page.root.locator("summary", has_text="Devices").click()
+    page.by_keyboard(page.root.locator("summary", has_text="Devices"), "Enter")
     notebook.screenshot("machine-view-breakpoint", page)
-    page.root.get_by_label("from").fill("nowhere")
+    page.by_keyboard(page.root.get_by_label("from"), "Control+A", *"nowhere")
     with page.change():
-        page.root.get_by_role("button", name="Show").click()
+        page.by_keyboard(page.root.get_by_role("button", name="Show"), "Enter")
     assert "not an address" in page.error
     notebook.check()
