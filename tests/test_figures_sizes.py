@@ -235,7 +235,7 @@ def test_titles_state_the_finding(comparison) -> None:
     """The numbers in the titles are those of the frame."""
     frame = comparison.to_frame()
     off = frame["cycles_error"].dropna().astype(float).abs().max()
-    assert f"{100 * off:.2g}%" in words(comparison.plot("prediction"))
+    assert f"{100 * off:.2g} %" in words(comparison.plot("prediction"))
     runs = frame[frame["of"].isna()]
     exits = runs.groupby("mode")["exits"].sum()
     assert f"{exits['fullvirt']:,} times" in words(comparison.plot("exits"))

@@ -192,7 +192,7 @@ def shares(ax: Axes, frame: DataFrame) -> str:
     ax.set_xlabel("share of modelled cycles (%, mean over workloads)")
     useful = mean["cycles_guest_user"] + mean["cycles_guest_kernel"]
     chosen = [mode for mode in ("native", "fullvirt", "paravirt") if mode in modes] or modes
-    words = ", ".join(f"{mode} {useful[mode]:.0f}%" for mode in chosen)
+    words = ", ".join(f"{mode} {useful[mode]:.0f} %" for mode in chosen)
     return f"cycles spent on the guest's own instructions: {words}"
 
 
@@ -240,8 +240,8 @@ def extremes(runs: DataFrame, column: str, template: str, number: str = "{}") ->
         words=TECHNIQUES[mode],
         best=best["workload"],
         worst=worst["workload"],
-        low=number.format(best[column]),
-        high=number.format(worst[column]),
+        low=number.format(best[column]).replace("%", " %"),
+        high=number.format(worst[column]).replace("%", " %"),
     )
 
 

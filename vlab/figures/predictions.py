@@ -86,6 +86,6 @@ def _finding(guesses: DataFrame) -> str:
     off = guesses["cycles_error"].astype(float).abs()
     worst = guesses.loc[off.idxmax()]
     return (
-        f"simulate is off by {100 * off.median():.2g}% in the median, by {100 * off.max():.2g}% "
+        f"simulate is off by {100 * off.median():.2g} % in the median, by {100 * off.max():.2g} % "
         f"at worst ({worst['workload']}, {worst['of']})"
     )

@@ -88,7 +88,7 @@ def _shares(ax: Axes, runs: DataFrame, reasons: list[str]) -> str:
     if not total.sum():
         return "no exits"
     top = str(table.sum().idxmax())
-    return f"{table[top].sum() / total.sum():.0%} of exits by {style(top)[0]}"
+    return f"{100 * table[top].sum() / total.sum():.0f} % of exits by {style(top)[0]}"
 
 
 def _legend(axes: list[Axes]) -> tuple[list[object], list[str]]:

@@ -106,7 +106,7 @@ def _draw(frame: DataFrame, wanted: Look) -> Drawing:
 
 
 def _percent(part: float) -> str:
-    return "<1%" if 0 < part < 0.005 else f"{max(0, part):.0%}"
+    return "<1 %" if 0 < part < 0.005 else f"{100 * max(0, part):.0f} %"
 
 
 def _cycles(rows: DataFrame) -> int:
@@ -162,5 +162,5 @@ def _finding(frame: DataFrame, guest: float, reasons: list[str]) -> str:
     retired = int(frame["instructions"].iloc[-1] - frame["instructions"].iloc[0])
     return (
         f"{len(frame):,} exits in {retired:,} guest instructions: the guest has the processor "
-        f"{max(0, guest):.0%} of the time; {style(reasons[0])[0]} costs most"
+        f"{_percent(guest)} of the time; {style(reasons[0])[0]} costs most"
     )
