@@ -290,3 +290,32 @@ def test_a_guest_computes_the_same_on_few_frames(policy: type) -> None:
         unused = set(pager.free) | set(pager.place.values())
         assert len(unused) <= frames
     assert paged.swapped_in > 9
+
+
+@pytest.mark.parametrize(
+    ("loop", "blamed"),
+    [
+        ("li t0, 0x10000000\n1: lbu t1, 5(t0)\n j 1b", "for the device register at 0x10000005"),
+        ("1: csrr t1, mstatus\n j 1b", "(csr)"),
+    ],
+    ids=["a register", "a CSR"],
+)
+def test_a_driver_that_waits_in_vain_is_told_where(loop: str, blamed: str) -> None:
+    """Exits without end stop soon, and the instruction that makes them is named."""
+    with pytest.raises(WrongAnswer) as caught:
+        driver.serve(f"read_sectors: {loop}\n", [(0, 1)], driver.make_disk(1))
+    assert blamed in caught.value.seen
+    assert caught.value.where == "DRIVER: read_sectors"
+
+
+def test_texts_that_define_nothing_are_told_so() -> None:
+    """A missing label is told without a line that is not there; what is no text is refused."""
+    disk = driver.make_disk(1)
+    with pytest.raises(WrongAnswer, match=r"in the program that calls it: .*'read_sectors'"):
+        driver.serve("nop\n", [(0, 1)], disk)
+    with pytest.raises(WrongAnswer, match=r"in the program that calls it: .*'queue_update'"):
+        hypercall.run_guest_half("flush_updates: ret\n", 4, [(0, False)])
+    with pytest.raises(WrongAnswer, match="a text in assembly language, seen 7"):
+        driver.serve(7, [(0, 1)], disk)  # type: ignore[arg-type]
+    with pytest.raises(WrongAnswer, match="a text in assembly language, seen None"):
+        hypercall.run_guest_half(None, 4, [(0, False)])  # type: ignore[arg-type]

@@ -71,4 +71,8 @@ def in_student_lines(message: str, before: int) -> str:
     """Return an assembler's message with the line counted from the student's first."""
     head, _, rest = message.partition(":")
     number = head.removeprefix("line ")
-    return f"line {int(number) - before}:{rest}" if number.isdigit() else message
+    if not number.isdigit():
+        return message
+    if int(number) <= before:
+        return f"in the program that calls it:{rest}"
+    return f"line {int(number) - before}:{rest}"

@@ -14,6 +14,7 @@ are there. The guest runs bare, in M-mode. What `SETUP` has prepared, the driver
 from __future__ import annotations
 
 import random
+from collections import Counter as Tally
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ from vlab.counters import Counters
 from vlab.isa.assembler import assemble
 from vlab.isa.expressions import AssemblyError
 from vlab.isa.fields import MASK64
-from vlab.labs.answers import WrongAnswer, in_student_lines
+from vlab.labs.answers import WrongAnswer, in_student_lines, shown
 from vlab.memory import PAGE
 from vlab.modes.compose import Guest
 from vlab.modes.fullvirt import FullVirt
@@ -32,6 +33,9 @@ from vlab.modes.setup import Setup
 SECTOR, MOST_SECTORS, QUEUE_SIZE = 512, 8, 4
 SYMBOLS = {"VIRTIO": VIRTIO, "ATA": ATA, "QUEUE_SIZE": QUEUE_SIZE}
 LIMIT = 3_000_000
+
+EXITS_A_SECTOR = 1000
+"""Exits after which a driver is taken for one that waits in vain; programmed I/O needs 300."""
 
 GUARD = "not the driver's" * 8
 """What lies behind the array of the available ring."""
@@ -183,7 +187,9 @@ def checksum(data: bytes) -> int:
 
 
 class DriverMonitor(FullVirt):
-    """Trap-and-emulate; every exit is written down."""
+    """Trap-and-emulate; every exit is written down, and after ``most`` there is no more."""
+
+    most = 0
 
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
@@ -200,6 +206,10 @@ class DriverMonitor(FullVirt):
         if self.machine.region.begin is not None and self.machine.region.end is None:
             address = self.address if reason == "mmio" else None
             self.rows.append({"pc": self.vcpu.pc, "reason": reason, "address": address})
+            if len(self.rows) == self.most:
+                seen = f"{self.most} exits, {blamed(self.rows)}, and no end: what does it wait for?"
+                where = "DRIVER: read_sectors"
+                raise WrongAnswer("requests for the disk", "the program to end", seen, where)
 
 
 def serve(driver: str, requests: list[tuple[int, int]], disk: bytes, pages: int = 64) -> Served:
@@ -214,6 +224,8 @@ def serve(driver: str, requests: list[tuple[int, int]], disk: bytes, pages: int 
     pages
         Size of the guest's memory.
     """
+    if not isinstance(driver, str):
+        raise WrongAnswer("DRIVER", "a text in assembly language", shown(driver), "DRIVER")
     words = ", ".join(str(word) for request in [*requests, (-1, 0)] for word in request)
     text = f"{SETUP}\n{driver}\n{STORAGE}\n.balign 16\nsums: .space {8 * len(requests)}\n"
     text += f"requests: .dword {words}\n"
@@ -222,8 +234,10 @@ def serve(driver: str, requests: list[tuple[int, int]], disk: bytes, pages: int 
     except AssemblyError as error:
         message = in_student_lines(str(error), SETUP.count("\n") + 1)
         raise WrongAnswer("assembling DRIVER", "no error", message, "DRIVER") from None
+    most = EXITS_A_SECTOR * (1 + sum(count for _, count in requests))
+    monitor = type("DriverMonitor", (DriverMonitor,), {"most": most})
     setup = Setup("fullvirt", image.code, disk, "", pages * PAGE, "interpreter", "cycles",
-                  preset(), {}, monitor=DriverMonitor)  # fmt: skip
+                  preset(), {}, monitor=monitor)  # fmt: skip
     guest = Guest(setup)
     ended = guest.run(LIMIT)
     sums = image.labels["sums"]
@@ -240,6 +254,15 @@ def serve(driver: str, requests: list[tuple[int, int]], disk: bytes, pages: int 
     return Served(
         len(requests), wrong, trampled, len(rows), rows, ended.counters, how, image.labels
     )
+
+
+def blamed(rows: list[dict[str, Any]]) -> str:
+    """Return as text which instruction made most of some exits."""
+    (pc, reason, address), count = Tally(
+        (row["pc"], row["reason"], row["address"]) for row in rows
+    ).most_common(1)[0]
+    why = f"for the device register at {address:#x}" if address is not None else f"({reason})"
+    return f"{count} of them at pc {pc:#x} {why}"
 
 
 def hottest(rows: list[dict[str, Any]]) -> dict[str, int]:

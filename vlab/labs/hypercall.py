@@ -21,7 +21,7 @@ from vlab.costs import preset
 from vlab.isa.assembler import assemble
 from vlab.isa.expressions import AssemblyError
 from vlab.isa.fields import MASK64, PTE_D, PTE_W
-from vlab.labs.answers import WrongAnswer, agree, in_student_lines
+from vlab.labs.answers import WrongAnswer, agree, in_student_lines, shown
 from vlab.memory import PAGE
 from vlab.modes.compose import Guest
 from vlab.modes.paravirt import A0, ParaVirt
@@ -222,6 +222,8 @@ def run_guest_half(
     changes
         Page and whether it is to become writable.
     """
+    if not isinstance(source, str):
+        raise WrongAnswer("GUEST", "a text in assembly language", shown(source), "GUEST")
     rows = [word for page, writable in changes for word in (FIRST_PAGE + page, int(writable))]
     data = ", ".join(map(str, [*rows, -1]))
     text = f"{MAIN}\n{source}\n.data\n.balign 16\nchanges: .dword {data}\n"
