@@ -32,3 +32,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "notebook" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+@pytest.fixture
+def in_python(monkeypatch):
+    """Run with every exit handled by the Python methods."""
+
+    import vlab
+    from vlab.vmm.compiled_exits import CompiledExits
+
+    def run(**arguments):
+        with monkeypatch.context() as patch:
+            patch.setattr(CompiledExits, "served", lambda *_: 0)
+            return vlab.run(**arguments)
+
+    return run

@@ -36,18 +36,6 @@ def outcome(result: vlab.Result) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-@pytest.fixture
-def in_python(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Run with every exit handled by the Python methods."""
-
-    def run(**arguments: Any) -> vlab.Result:
-        with monkeypatch.context() as patch:
-            patch.setattr(CompiledExits, "served", lambda *_: 0)
-            return vlab.run(**arguments)
-
-    return run
-
-
 @pytest.mark.parametrize("clock", ["cycles", "retired"])
 @pytest.mark.parametrize("mode", ["fullvirt", "paravirt"])
 @pytest.mark.parametrize("workload", sorted(workloads()))

@@ -156,7 +156,6 @@ class GuardedShadow(ShadowPaging):
                 first |= -1 << 39 & (1 << 64) - 1
             self._drop_range(root, first, size)
         if answer["release"]:
-            self.writes.setdefault(frame, 0)
             self._unprotect(frame, set())  # what it covered is dropped already
 
     def drop_all(self) -> None:

@@ -123,6 +123,7 @@ class FullVirt(VirtualCpuMonitor):
         reason = "dirty" if first_write else "shadow_fill"
         self.on_hidden_fault(access, va, gpa, pte, vcpu.walk_level, reason)
 
+    @twin
     def on_hidden_fault(
         self, access: int, va: int, gpa: int, pte: int, level: int, reason: str
     ) -> None:
@@ -140,6 +141,7 @@ class FullVirt(VirtualCpuMonitor):
             self.exited(reason)
             self.fill(va, pte, level)
 
+    @twin
     def on_emulated_access(self, reason: str) -> None:
         """A load or store that must not reach memory directly: emulate the instruction."""
         self.exited(reason)

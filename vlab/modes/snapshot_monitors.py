@@ -121,7 +121,7 @@ def _frame_of(pool: FramePool, frame: int) -> int:
 
 def save_shadow(shadow: ShadowPaging, current: Space | None) -> dict[str, Any]:
     """Return shadow paging's state; spaces are named by their place in the list."""
-    spaces = list(shadow.spaces.values())
+    spaces, first = list(shadow.spaces.values()), shadow.first_frame
     for users in shadow.writable.values():
         spaces += [space for space, _ in users if space not in spaces]
     if current is not None and current not in spaces:
@@ -134,7 +134,7 @@ def save_shadow(shadow: ShadowPaging, current: Space | None) -> dict[str, Any]:
         "live": len(shadow.spaces),
         "current": None if current is None else spaces.index(current),
         "tables": {frame: set(uses) for frame, uses in shadow.tables.items()},
-        "writes": dict(shadow.writes),
+        "writes": {frame: shadow.counts[frame - first] - 1 for frame in shadow.tables},
         "writable": {
             frame: {(spaces.index(space), va) for space, va in users}
             for frame, users in shadow.writable.items()
@@ -155,12 +155,18 @@ def restore_shadow(shadow: ShadowPaging, state: dict[str, Any]) -> Space | None:
     restore_pool(pool, state["pool"])
     shadow.spaces = {space.key: space for space in spaces[: state["live"]]}
     shadow.tables = {frame: set(uses) for frame, uses in whole(state["tables"]).items()}
-    shadow.writes = dict(whole(state["writes"]))
+    shadow.table_map[:] = 0
+    shadow.paths[:] = 0
+    for frame, writes in whole(state["writes"]).items():
+        if frame not in shadow.tables or frame < shadow.first_frame or writes < 0:
+            raise SnapshotError(f"writes to {frame!r}: is not a guest page table")
+        shadow.counts[frame - shadow.first_frame] = writes + 1
     shadow.writable = {
         frame: {(spaces[n], va) for n, va in users}
         for frame, users in whole(state["writable"]).items()
     }
     shadow.next_asid, shadow.fills, shadow.flushes = whole(state["counts"])
+    shadow.version += 1
     return None if state["current"] is None else spaces[state["current"]]
 
 

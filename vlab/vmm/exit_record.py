@@ -26,6 +26,9 @@ PARAVIRT_HANDLERS = ("on_hypercall", "on_syscall", "on_exception", "on_trap")
 
 REASON_WORDS = 16
 
+JOURNAL_ROWS = 256
+"""Shadow entries that the journal holds: space, page, entry, and guest frame if writable."""
+
 NONE = MASK64
 """No space."""
 
@@ -66,7 +69,10 @@ FIELDS: tuple[tuple[str, int, str], ...] = (
     ("exits", REASON_WORDS, "exits served, by reason"),
     ("unread", 1, "1 if anything was counted that is not in the machine's counters"),
     ("switches", 1, "changes of shadow"),
-    ("tables", 1, "host address of a word per guest frame: not 0 if it is a protected table"),
+    ("tables", 1, "host address of `ShadowPaging.table_map`"),
+    ("paths", 1, "host address of `ShadowPaging.paths`, 0 if fills are all the monitor's"),
+    ("journal", 1, "host address of the journal of shadow entries"),
+    ("filled", 1, "rows in it"),
     # a ported guest
     ("hypercall_price", 1, "cycles of the return from an upcall, besides the exit"),
     ("upcall_price", 1, "cycles of an upcall, besides the exit"),

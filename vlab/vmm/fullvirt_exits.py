@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy as np
+
 from vlab.counters import Counters
+from vlab.isa.fields import STORE
 from vlab.state import Hart
 from vlab.vmm.compiled_exits import CompiledExits
-from vlab.vmm.exit_record import EMULATED, FULLVIRT_HANDLERS, HIDDEN, LAYOUT, NONE, SPACES, WRITTEN
+from vlab.vmm.exit_record import (
+    EMULATED,
+    FULLVIRT_HANDLERS,
+    HIDDEN,
+    JOURNAL_ROWS,
+    LAYOUT,
+    NONE,
+    SPACES,
+    WRITTEN,
+)
 from vlab.vmm.regimes import number_of
+from vlab.vmm.shadow import ShadowPaging
+from vlab.vmm.shadow_paths import MOST_FRAMES
 
-SPACE, ATTRIBUTED, SWITCHES = (LAYOUT[n][0] for n in ("space", "attributed", "switches"))
+SPACE, ATTRIBUTED, SWITCHES, FILLED = (
+    LAYOUT[n][0] for n in ("space", "attributed", "switches", "filled")
+)
 
 
 class FullVirtExits(CompiledExits):
@@ -35,11 +51,22 @@ class FullVirtExits(CompiledExits):
         self.shadow, record = monitor.shadow, self.record
         record.firmware = monitor.sbi is not None
         record.untagged = self.shadow.asids == 1
-        record.tables = self.shadow.table_map.ctypes.data
+        self._lend_shadow(stock)
         lend_memory(monitor.vcpu, self.machine.hart)
+        self.hidden: tuple[Any, ...] | None = None
         self.known: list[Any] = []
         self.places: dict[Any, int] = {None: NONE}
         self.version = -1
+
+    def _lend_shadow(self, stock: Any) -> None:
+        """Let machine code fill the shadow, if nobody else has a say in that."""
+        record, monitor, shadow = self.record, self.monitor, self.shadow
+        record.tables = shadow.table_map.ctypes.data
+        self.journal = np.zeros(JOURNAL_ROWS * 4, dtype=np.uint64)
+        record.journal = self.journal.ctypes.data
+        own = type(monitor).fill is not stock.fill or "fill" in vars(monitor)
+        if not own and type(shadow) is ShadowPaging and len(shadow.p2m) <= MOST_FRAMES:
+            record.paths = shadow.paths.ctypes.data
 
     def record_of_guest(self) -> Hart:
         """Return the virtual CPU."""
@@ -74,6 +101,21 @@ class FullVirtExits(CompiledExits):
         monitor.attributed = words[ATTRIBUTED]
         if space != NONE:
             monitor.space = self.known[space]
+        if words[FILLED]:
+            self._read_journal()
+
+    def _read_journal(self) -> None:
+        """Take the shadow entries over that machine code has filled."""
+        shadow, words, count = self.shadow, self.words, self.words[FILLED]
+        rows = iter(self.journal[: 4 * count].tolist())
+        for index, page, entry, frame in zip(rows, rows, rows, rows, strict=True):
+            space = self.known[index]
+            space.leaves[page] = entry
+            if frame:
+                shadow.writable.setdefault(frame, set()).add((space, page))
+        words[FILLED] = 0
+        shadow.fills += count
+        self.machine.count("shadow_fills", count)
 
     def count_more(self, counters: Counters) -> None:
         """Add the changes of shadow."""
@@ -92,7 +134,20 @@ class FullVirtExits(CompiledExits):
             va = record.va
             first_write = record.updated and monitor.space.holds(va)
             reason = "dirty" if first_write else "shadow_fill"
-            monitor.on_hidden_fault(record.access, va, record.gpa, record.pte, record.level, reason)
+            self.hidden = record.access, va, record.gpa, record.pte, record.level, reason
+            monitor.on_hidden_fault(*self.hidden)
+            self.hidden = None
+
+    def expected(self, name: str, trap: tuple[int, ...]) -> tuple[Any, ...]:
+        """Return what a handler is called with: for a hidden fault, what the walk has found."""
+        if name in self.takes:
+            return super().expected(name, trap)
+        if self.hidden is None or name == "on_hidden_fault":
+            return self.hidden or (None,)
+        access, _, gpa, *_ = self.hidden
+        if not self.monitor.vcpu.memory.contains(gpa):
+            return ("mmio",)
+        return ("pt_write" if access == STORE and self.shadow.is_table(gpa) else None,)
 
 
 def lend_memory(vcpu: Hart, hart: Hart) -> None:

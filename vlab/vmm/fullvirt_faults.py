@@ -1,19 +1,19 @@
 """Page faults of ``fullvirt`` in machine code: true ones, device accesses, page-table writes.
 
-A hidden fault whose shadow entry must be filled goes on in Python, after the walk.
+A hidden fault that is not served here goes on in Python, after the walk.
 """
 
 from __future__ import annotations
 
 from vlab.counters import EXIT_REASONS
 from vlab.engines.code_cache import NO_ROW, expand, find_row, register_or_sink
-from vlab.engines.intrinsics import peek64
+from vlab.engines.intrinsics import peek64, poke64
 from vlab.engines.semantics import executor
 from vlab.isa.decode import immediate
 from vlab.isa.execute import EXIT, fetch, raise_trap
 from vlab.isa.fields import FETCH, MASK64, PTE_A, PTE_D, PTE_V, STORE
 from vlab.isa.mmu import leaf_address, walk
-from vlab.isa.physical import in_ram, load_ram
+from vlab.isa.physical import in_ram
 from vlab.isa.table import BY_NAME
 from vlab.state import Hart
 from vlab.vmm.exit_record import (
@@ -26,14 +26,14 @@ from vlab.vmm.exit_record import (
     ExitRecord,
 )
 from vlab.vmm.exit_serving import exited, forget
-from vlab.vmm.regimes import BORROWED, FIRST_TRANSLATED, REGIMES, regime_number
+from vlab.vmm.fullvirt_fills import fill, word_at
+from vlab.vmm.regimes import FIRST_TRANSLATED, WITH_OTHERS_LOADS, regime_number
+from vlab.vmm.shadow import FLOOD
 
 REASONS = tuple(EXIT_REASONS)
 MMIO, PT_WRITE = REASONS.index("mmio"), REASONS.index("pt_write")
 TRUE_FAULT = REASONS.index("page_fault")
-WITH_OTHERS_LOADS = REGIMES.index(BORROWED)
-
-SERVES_ACCESS = sum(
+ON_HIDDEN_FAULT, ON_EMULATED_ACCESS = (
     1 << FULLVIRT_HANDLERS.index(n) for n in ("on_hidden_fault", "on_emulated_access")
 )
 LOAD_OPCODE, STORE_OPCODE = 0x03, 0x23
@@ -91,11 +91,6 @@ def emulate_access(
     return status
 
 
-def word_at(hart: Hart, address: int) -> int:
-    """Return eight bytes of guest-physical memory."""
-    return load_ram(hart, address, 8)
-
-
 def written(monitor: ExitRecord, vcpu: Hart, hart: Hart, bits: int, row: int) -> int:
     """Emulate a store of eight bytes to a protected page table."""
     gpa = monitor.gpa
@@ -106,33 +101,58 @@ def written(monitor: ExitRecord, vcpu: Hart, hart: Hart, bits: int, row: int) ->
     if vcpu.stores == stores:
         return SERVED
     # As `vlab.vmm.tracked.TrackedMemory.store`: setting A or D changes no shadow.
-    if old == new or old & (MASK64 ^ new) != 0 or (old ^ new) & (MASK64 ^ (PTE_A | PTE_D)) != 0:
+    if old != new and old & (MASK64 ^ new) == 0 and (old ^ new) & (MASK64 ^ (PTE_A | PTE_D)) == 0:
+        return SERVED
+    count = monitor.tables + ((gpa - vcpu.ram_base) >> 12) * 8
+    if monitor.paths == 0 or old & PTE_V != 0 or peek64(count) >= FLOOD:
         return WRITTEN
+    poke64(count, peek64(count) + 1)  # no shadow entry was made from an invalid one
     return SERVED
 
 
-def emulated(monitor: ExitRecord, vcpu: Hart, hart: Hart, device: int) -> int:
+def emulated_access(monitor: ExitRecord, vcpu: Hart, hart: Hart, device: int) -> int:
     """Emulate an access to a device or a page table, if it is a plain load or store."""
     forget(vcpu)
     raw = fetch(vcpu)
     if vcpu.fault != 0:
-        return HIDDEN
+        return DECLINED
     forget(vcpu)
     bits = expand(vcpu, raw)
     opcode = bits & 0x7F
     if opcode != LOAD_OPCODE and opcode != STORE_OPCODE:
-        return HIDDEN
+        return DECLINED
     row = find_row(vcpu, bits)
     if row == NO_ROW:
-        return HIDDEN
+        return DECLINED
     if device == 0 and (opcode != STORE_OPCODE or bits >> 12 & 7 != 3 or monitor.va & 7 != 0):
-        return HIDDEN
+        return DECLINED
     vcpu.bits = raw
     if device == 0:
         return written(monitor, vcpu, hart, bits, row)
     if emulate_access(monitor, vcpu, hart, bits, row, MMIO) == EXIT:
         return EMULATED
     return SERVED
+
+
+def is_device(monitor: ExitRecord, vcpu: Hart) -> bool:
+    """Return whether the faulting access is one to a device."""
+    return not in_ram(vcpu, monitor.gpa, 1)
+
+
+def is_table_write(monitor: ExitRecord, vcpu: Hart) -> bool:
+    """Return whether the faulting access, which is to RAM, stores to a protected page table."""
+    frame = (monitor.gpa - vcpu.ram_base) >> 12
+    return monitor.access == STORE and peek64(monitor.tables + frame * 8) != 0
+
+
+def hidden_fault(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
+    """Serve a page fault that the guest's tables do not explain (`FullVirt.on_hidden_fault`)."""
+    device = is_device(monitor, vcpu)
+    if device or is_table_write(monitor, vcpu):
+        if monitor.serves & ON_EMULATED_ACCESS == 0:
+            return DECLINED
+        return emulated_access(monitor, vcpu, hart, 1 if device else 0)
+    return fill(monitor, vcpu, hart)
 
 
 def page_fault(monitor: ExitRecord, vcpu: Hart, hart: Hart, access: int) -> int:
@@ -159,11 +179,10 @@ def page_fault(monitor: ExitRecord, vcpu: Hart, hart: Hart, access: int) -> int:
         monitor.level = vcpu.walk_level
         monitor.gpa = leaf_address(pte, vcpu.walk_level, va)
         monitor.updated = 1 if vcpu.ad_updates != updates else 0
-    if monitor.serves & SERVES_ACCESS != SERVES_ACCESS:
+    if monitor.serves & ON_HIDDEN_FAULT == 0:
         return HIDDEN
-    if not in_ram(vcpu, monitor.gpa, 1):
-        return emulated(monitor, vcpu, hart, 1)
-    frame = (monitor.gpa - vcpu.ram_base) >> 12
-    if access == STORE and peek64(monitor.tables + frame * 8) != 0:
-        return emulated(monitor, vcpu, hart, 0)
-    return HIDDEN
+    status = hidden_fault(monitor, vcpu, hart)
+    if status == DECLINED:
+        monitor.left_to = ON_HIDDEN_FAULT
+        return HIDDEN
+    return status

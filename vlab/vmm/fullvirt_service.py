@@ -40,7 +40,14 @@ from vlab.vmm.exit_serving import (
     look_up,
     next_budget,
 )
-from vlab.vmm.fullvirt_faults import page_fault
+from vlab.vmm.fullvirt_faults import (
+    ON_EMULATED_ACCESS,
+    ON_HIDDEN_FAULT,
+    emulated_access,
+    hidden_fault,
+    is_device,
+    page_fault,
+)
 from vlab.vmm.regimes import key_number
 
 REASONS = tuple(EXIT_REASONS)
@@ -208,6 +215,10 @@ def carry_out(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
     monitor.left_to = 0
     if monitor.handler == ON_TRAP:
         return serve(monitor, vcpu, hart)
+    if monitor.handler == ON_HIDDEN_FAULT:
+        return hidden_fault(monitor, vcpu, hart)
+    if monitor.handler == ON_EMULATED_ACCESS:
+        return emulated_access(monitor, vcpu, hart, 1 if is_device(monitor, vcpu) else 0)
     return serve_with(monitor, vcpu, hart, monitor.handler)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from vlab.isa.fields import (
     FETCH,
     LOAD,
+    MASK64,
     MPP,
     MPRV,
     MXR,
@@ -28,11 +29,10 @@ REGIMES = ("bare", "M", "M+MPRV", "U", "U+MXR", "S", "S+SUM", "S+MXR", "S+SUM+MX
 BORROWED = "M+MPRV"
 """M-mode whose loads and stores are another's."""
 
-FIRST_TRANSLATED = 3
+WITH_OTHERS_LOADS, FIRST_TRANSLATED = 2, 3
 TRANSLATED = REGIMES[FIRST_TRANSLATED:]
 SUM_SHIFT = 18
 Key = tuple[int | None, str]
-ACCESSES = ((LOAD, PTE_R), (STORE, PTE_W), (FETCH, PTE_X))
 
 
 def regime_number(hart: Hart) -> int:
@@ -72,26 +72,29 @@ def number_of(key: Key) -> int:
     return (root or 0) << 4 | REGIMES.index(regime)
 
 
-def rights(vcpu: Hart, regime: str, pte: int, gpa: int) -> int:
+def rights(hart: Hart, regime: int, pte: int, gpa: int) -> int:
     """Return R, W and X of the shadow entry for the guest leaf ``pte`` of the page at ``gpa``.
 
     A page that is not dirty yet is not writable, so that the first write is seen. Loads and
     stores with another privilege's permissions must all fault, to be emulated.
     """
-    if regime == BORROWED:
+    page = gpa & (MASK64 ^ 0xFFF)
+    granted = PTE_R | PTE_W | PTE_X
+    if regime == WITH_OTHERS_LOADS:
         granted = PTE_X
-    elif regime in TRANSLATED:
+    elif regime >= FIRST_TRANSLATED:
         granted = 0
-        for access, bit in ACCESSES:
-            if permitted(vcpu, pte, access, vcpu.priv):
-                granted |= bit
-        if not pte & PTE_D:
-            granted &= ~PTE_W
-    else:
-        granted = PTE_R | PTE_W | PTE_X
-    if not vcpu.pmp_open:
-        page = gpa & ~0xFFF
-        for access, bit in ACCESSES:
-            if not pmp_allows(vcpu, page, 4096, access, vcpu.priv):
-                granted &= ~bit
+        if permitted(hart, pte, LOAD, hart.priv):
+            granted = PTE_R
+        if permitted(hart, pte, STORE, hart.priv) and pte & PTE_D != 0:
+            granted = granted | PTE_W
+        if permitted(hart, pte, FETCH, hart.priv):
+            granted = granted | PTE_X
+    if hart.pmp_open == 0:
+        if not pmp_allows(hart, page, 4096, LOAD, hart.priv):
+            granted = granted & (MASK64 ^ PTE_R)
+        if not pmp_allows(hart, page, 4096, STORE, hart.priv):
+            granted = granted & (MASK64 ^ PTE_W)
+        if not pmp_allows(hart, page, 4096, FETCH, hart.priv):
+            granted = granted & (MASK64 ^ PTE_X)
     return granted

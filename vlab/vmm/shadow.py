@@ -28,7 +28,8 @@ from vlab.isa.fields import (
 from vlab.isa.mmu import leaf_address
 from vlab.state import Hart
 from vlab.vmm.frames import PAGE, FramePool
-from vlab.vmm.regimes import TRANSLATED, Key, key_of, rights
+from vlab.vmm.regimes import REGIMES, TRANSLATED, Key, key_of, rights
+from vlab.vmm.shadow_paths import SLOTS, path_key, path_slot
 
 POINTER = PTE_V
 FLOOD = 3
@@ -90,7 +91,10 @@ class ShadowPaging:
     Attributes
     ----------
     table_map : uint64, one a guest frame
-        Not 0 for a protected guest page table, as `is_table` says, for machine code.
+        One more than the writes to a protected guest page table since a fill through it, 0 for
+        a page that is none, as `is_table` says.
+    paths : uint64
+        What machine code looks uses of tables up in (`vlab.vmm.shadow_paths`).
     version : int
         Grows whenever a space comes, goes, or changes its tag.
     on_release
@@ -114,7 +118,8 @@ class ShadowPaging:
         self.spaces: dict[Key, Space] = {}
         self.tables: dict[int, set[tuple[int, int, int]]] = {}
         self.table_map = np.zeros(len(p2m), dtype=np.uint64)
-        self.writes: dict[int, int] = {}
+        self.paths = np.zeros(SLOTS, dtype=np.uint64)
+        self.counts, self.slots = memoryview(self.table_map), memoryview(self.paths)
         self.writable: dict[int, set[tuple[Space, int]]] = {}
         self.fills = self.flushes = self.version = 0
         self.on_release: Callable[[], None] = lambda: None
@@ -165,7 +170,7 @@ class ShadowPaging:
             self._release(space)
         self.tables.clear()
         self.table_map[:] = 0
-        self.writes.clear()
+        self.paths[:] = 0
         self.flush(None, 0)
 
     def _release(self, space: Space) -> None:
@@ -205,8 +210,8 @@ class ShadowPaging:
         if space.key[0] is not None:
             for table, depth, base in self.guest_path(vcpu, va):
                 self._protect(table, (space.key[0], depth, base))
-                self.writes[table] = 0
-        granted = rights(vcpu, space.key[1], pte, frame * PAGE)
+                self.counts[table - self.first_frame] = 1
+        granted = rights(vcpu, REGIMES.index(space.key[1]), pte, frame * PAGE)
         if frame in self.tables:
             granted &= ~PTE_W
         if granted & PTE_W:
@@ -245,10 +250,16 @@ class ShadowPaging:
         uses = self.tables.get(frame)
         if uses is None:
             uses = self.tables[frame] = set()
-            self.table_map[frame - self.first_frame] = 1
+            self.counts[frame - self.first_frame] = 1
             for space, va in self.writable.pop(frame, ()):
                 self.drop(space, va)
         uses.add(use)
+        key = self._path_key(frame, use)
+        self.slots[path_slot(key)] = key
+
+    def _path_key(self, frame: int, use: tuple[int, int, int]) -> int:
+        root, level, base = use
+        return path_key(frame - self.first_frame, root - self.first_frame, level, base)
 
     def written(self, gpa: int) -> None:
         """Drop what depends on a guest entry that was written, in every space.
@@ -265,15 +276,19 @@ class ShadowPaging:
             if level == 2 and first >> 38:
                 first |= -1 << 39 & (1 << 64) - 1
             self._drop_range(root, first, size)
-        self.writes[frame] = self.writes.get(frame, 0) + 1
-        if self.writes[frame] >= FLOOD:
+        number = frame - self.first_frame
+        self.counts[number] += 1
+        if self.counts[number] > FLOOD:
             self._unprotect(frame, uses)
 
     def _unprotect(self, frame: int, uses: set[tuple[int, int, int]]) -> None:
         for root, level, base in uses:
             self._drop_range(root, base, 1 << (12 + 9 * (level + 1)))
-        del self.tables[frame], self.writes[frame]
-        self.table_map[frame - self.first_frame] = 0
+            key = self._path_key(frame, (root, level, base))
+            if self.slots[path_slot(key)] == key:
+                self.slots[path_slot(key)] = 0
+        del self.tables[frame]
+        self.counts[frame - self.first_frame] = 0
         for regime in TRANSLATED:
             space = self.spaces.get((frame, regime))
             if space is not None:
