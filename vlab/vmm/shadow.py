@@ -9,7 +9,6 @@ new shadow.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -26,10 +25,12 @@ from vlab.isa.fields import (
     SATP_SV39,
 )
 from vlab.isa.mmu import leaf_address
+from vlab.memory import PhysicalMemory
 from vlab.state import Hart
 from vlab.vmm.frames import PAGE, FramePool
 from vlab.vmm.regimes import REGIMES, TRANSLATED, Key, key_of, rights
 from vlab.vmm.shadow_paths import SLOTS, path_key, path_slot
+from vlab.vmm.shadow_space import Space
 
 POINTER = PTE_V
 FLOOD = 3
@@ -38,35 +39,6 @@ Linux KVM's ``detect_write_flooding``)."""
 
 UNTAGGED = 0
 """Tag of a space that must be given a new one before it is used again."""
-
-
-@dataclass(eq=False)
-class Space:
-    """The shadow of one guest address space under one virtual regime.
-
-    Attributes
-    ----------
-    key : tuple
-        ``(guest root frame or None, regime)``.
-    root : int
-        Host-physical address of the shadow root.
-    asid : int
-        Tag of its translations in the hardware's TLB.
-    tables : dict
-        Host-physical address of each shadow table by ``(level, virtual base)``.
-    leaves : dict
-        Host-physical address of each filled leaf entry by virtual page.
-    """
-
-    key: Key
-    root: int
-    asid: int
-    tables: dict[tuple[int, int], int] = field(default_factory=dict)
-    leaves: dict[int, int] = field(default_factory=dict)
-
-    def holds(self, va: int) -> bool:
-        """Return whether the page of an address has an entry."""
-        return va & ~0xFFF in self.leaves
 
 
 class ShadowPaging:
@@ -103,12 +75,12 @@ class ShadowPaging:
 
     def __init__(
         self,
-        physical,
+        physical: PhysicalMemory,
         pool: FramePool,
         p2m: np.ndarray,
         guest_base: int,
-        asids: int,  # type: ignore[no-untyped-def]
-        flush,
+        asids: int,
+        flush: Callable[[int | None, int], None],
     ) -> None:
         self.physical, self.pool, self.flush = physical, pool, flush
         self.p2m = p2m.tolist()
@@ -119,7 +91,7 @@ class ShadowPaging:
         self.tables: dict[int, set[tuple[int, int, int]]] = {}
         self.table_map = np.zeros(len(p2m), dtype=np.uint64)
         self.paths = np.zeros(SLOTS, dtype=np.uint64)
-        self.counts, self.slots = memoryview(self.table_map), memoryview(self.paths)
+        self.counts, self.slots = self.table_map.data, self.paths.data
         self.writable: dict[int, set[tuple[Space, int]]] = {}
         self.fills = self.flushes = self.version = 0
         self.on_release: Callable[[], None] = lambda: None
@@ -316,14 +288,8 @@ class ShadowPaging:
         entry = space.leaves.pop(va)
         pte = self.physical.load(entry, 8)
         if pte & PTE_W:
-            for users in self._owners(pte):
-                users.discard((space, va))
+            self.writable.get(self._guest_frame.get(pte >> 10, -1), set()).discard((space, va))
         self.physical.store(entry, 8, 0)
-
-    def _owners(self, pte: int):  # type: ignore[no-untyped-def]
-        frame = self._guest_frame.get(pte >> 10)
-        if frame is not None and frame in self.writable:
-            yield self.writable[frame]
 
 
 class ShadowFull(Exception):
