@@ -18,6 +18,8 @@ from pathlib import Path
 import bench
 import pytest
 
+from vlab.grading import making
+from vlab.grading.files import find_lab
 from vlab.grading.trying import Mutant
 
 pytest.importorskip("nbgrader", reason="needs the extra `instructor`")
@@ -72,6 +74,8 @@ def test_a_lab_goes_through_nbgrader(slug: str, tmp_path: Path) -> None:
     hand_in(tmp_path, "ana", slug, source)
     hand_in(tmp_path, "bia", slug, release)
     hand_in(tmp_path, "caio", slug, with_a_bug(source, mutant))
+    (ours, _) = making.release(find_lab(slug, COURSE), tmp_path / "ours")
+    hand_in(tmp_path, "davi", slug, ours.read_text("utf-8"))
     for command in ("autograde", "generate_feedback"):
         nbgrader(tmp_path, command, slug)
     nbgrader(tmp_path, "export")
@@ -79,10 +83,10 @@ def test_a_lab_goes_through_nbgrader(slug: str, tmp_path: Path) -> None:
         grades = {row["student_id"]: float(row["raw_score"]) for row in csv.DictReader(file)}
     verdicts = bench.grade(slug, [*bench.solution_cells(slug), mutant.code])
     deserved = sum(one.points for one in verdicts.values() if one.error is None)
-    assert grades == {"ana": 90.0, "bia": 0.0, "caio": deserved}
+    assert grades == {"ana": 90.0, "bia": 0.0, "caio": deserved, "davi": 0.0}
     said = {student: feedback(tmp_path, student, slug) for student in grades}
     assert "FAILED" not in said["ana"]
-    assert "NotImplementedError" in said["bia"]
+    assert all("NotImplementedError" in said[student] for student in ("bia", "davi"))
     for name, verdict in verdicts.items():
         if verdict.error is not None:
             assert " ".join(f"FAILED {name}".split()) in said["caio"]
