@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import Any, NamedTuple
 
-from vlab.engines.code_cache import COUNTERS, SLOT_BYTES
+from vlab.engines.code_cache import COUNTERS, HAS_BLOCKS, HEAT, PAGE_SLOTS, SLOT_BYTES
 from vlab.engines.loops import PAGE, Loop, Step, find_loop
 from vlab.state import Hart
 
@@ -178,7 +178,11 @@ class HotLoops:
         for entry in loop.entries:
             poke(base + entry * 8, stub)
             ctypes.c_uint16.from_address(base + COUNTERS + entry).value = 0xFFFF
-        poke(base + 2049 * SLOT_BYTES + 8, 1)
+        for way_out in loop.ways_out:
+            slot = base + way_out * 8
+            if not 0 <= peek(slot) - hart.jit_pool < hart.jit_limit:
+                poke(slot, peek(hart.handlers + HEAT * 8))  # translated when it is reached
+        poke(base + (PAGE_SLOTS - 1) * SLOT_BYTES + HAS_BLOCKS, 1)
         slot = base + loop.entries[0] * 8
         self.installed.setdefault(base, []).append(Installed(frozenset(loop.steps), slot, stub))
 

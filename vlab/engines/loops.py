@@ -42,6 +42,12 @@ class Loop(NamedTuple):
     steps: dict[int, Step]
     entries: tuple[int, ...]
 
+    @property
+    def ways_out(self) -> set[int]:
+        """Offsets in the page at which execution goes on behind the loop."""
+        ways = (ways_of(step.offset, step.decoded, set()) for step in self.steps.values())
+        return {way for each in ways for way in each} - set(self.steps)
+
 
 def instruction_at(page: bytes, offset: int) -> Decoded | None:
     """Return the instruction at an offset, None if it has no translation."""
