@@ -171,7 +171,10 @@ def jal(module: Module, row: Instruction) -> str:
 
 
 def jalr(module: Module, row: Instruction) -> str:
-    """An indirect jump: ends the block; a target in the page needs no lookup."""
+    """An indirect jump: ends the block; a target in the page needs no lookup if it is translated.
+
+    (Dispatch counts how often the others are reached.)
+    """
     body = (
         register("rs1")
         + f"  %sum = add i64 %rs1.v, {hole('imm')}\n  %goal = and i64 %sum, -2\n"
@@ -185,6 +188,11 @@ near:
   %at = add i64 %page_slots, %place
   %to = inttoptr i64 %at to ptr
   %n = load ptr, ptr %to
+{read("jit_pool")}{read("jit_limit")}  %n.i = ptrtoint ptr %n to i64
+  %n.from = sub i64 %n.i, %jit_pool
+  %n.block = icmp ult i64 %n.from, %jit_limit
+  br i1 %n.block, label %inside, label %away, !prof !1
+inside:
 {jump("%n", "%to")}away:
 {far("%goal")}{jump("%h")}"""
     )

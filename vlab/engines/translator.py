@@ -51,6 +51,7 @@ ROOM = 32 << 10
 
 (RD, RS1, RS2, IMM, OFFSET, LINK, DELTA, TARGET, REST, LOADS, STORES, LENGTH, HANDLER) = range(13)
 SLTI = BY_NAME["slti"].index
+RA = 1
 
 
 def bits_at(hart: Hart, offset: int) -> int:
@@ -141,7 +142,7 @@ def decode_operands(hart: Hart, offset: int) -> None:
     slot = hart.page_slots + (offset >> 1) * SLOT_BYTES
     handler = peek64(slot)
     decode_slot(hart, slot, offset)
-    if is_block(hart, handler):
+    if is_block(hart, handler) or handler == handler_address(hart, HEAT):
         poke64(slot, handler)
 
 
@@ -168,6 +169,8 @@ def emit(hart: Hart, offset: int, head: int, place: int) -> int:
     handler = handler_index(row, 1)
     if kind == BRANCH or kind == JAL or kind == JALR:
         handler = DISPATCH
+        if kind != BRANCH and bits >> 7 & 31 == RA:
+            warm(hart, hart.holes[LINK])  # the function returns there
         if near != 0:
             hart.holes[TARGET] = (offset + imm - head) * 8
             warm(hart, (offset + imm) & MASK64)
