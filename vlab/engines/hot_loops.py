@@ -60,7 +60,6 @@ def lightly(module: Any, machine: Any) -> None:
     """
     import llvmlite.binding as llvm
 
-    llvm.set_option("vlab", "--disable-lsr")
     options = llvm.create_pipeline_tuning_options(speed_level=2)
     builder = llvm.create_pass_builder(machine, options)
     passes = llvm.create_new_module_pass_manager()
@@ -92,7 +91,11 @@ def compile_loop(page: bytes, start: int) -> Compiled | None:
     loop = find_loop(page, start)
     if loop is None:
         return None
-    code = object_cache.compile_object(generate(loop), lightly)
+    llvm.set_option("vlab", "--disable-lsr")
+    try:
+        code = object_cache.compile_object(generate(loop), lightly)
+    finally:
+        llvm.set_option("vlab", "--disable-lsr=false")
     jit = llvm.create_lljit_compiler()
     library = llvm.JITLibraryBuilder().add_object_img(code).export_symbol("loop")
     tracker = library.link(jit, "loop")
@@ -147,7 +150,10 @@ class HotLoops:
         if key not in _compiled:
             if len(_compiled) >= MOST:
                 return
-            _compiled[key] = _worker().submit(compile_loop, page, offset)
+            try:
+                _compiled[key] = _worker().submit(compile_loop, page, offset)
+            except RuntimeError:  # no thread can be had, or the process is ending
+                return
         self.pending[base, offset] = _compiled[key]
         if self.wait:
             _compiled[key].result()
@@ -159,6 +165,8 @@ class HotLoops:
         for (base, offset), future in list(self.pending.items()):
             if future.done() and base == self.hart.page_slots:
                 del self.pending[base, offset]
+                if future.exception() is not None:
+                    continue  # the loop goes on as it did
                 compiled = future.result()
                 page = ctypes.string_at(self.hart.page_bits, PAGE)
                 same = _compiled.get((page, offset)) is future
