@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from vlab.bus import Bus, BusError
 from vlab.clock import CYCLES_PER_TICK, FREQUENCY, TIMEBASE, Clock
+from vlab.devices.deadline import Deadline, is_counted
+from vlab.devices.device import Device
 from vlab.errors import MachineError
 
 
@@ -99,6 +101,29 @@ def test_deadlines_come_in_their_order() -> None:
     b.deadline = 38
     bus.advance(40)
     assert [name for name, _, _ in log[5:]] == ["b", "a"]
+
+
+class Counted(Echo):
+    """One whose deadline is counted when it changes."""
+
+    deadline = Deadline()
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.none() | st.integers(1, 50)), max_size=30))
+def test_the_earliest_deadline_is_known_whenever_one_changes(changes: list[Any]) -> None:
+    """After each change the bus tells the earliest deadline, with counted devices and others."""
+    for kinds in ([Counted] * 4, [Counted, Echo, Counted, Echo]):
+        bus = Bus()
+        devices = [kind(f"d{n}") for n, kind in enumerate(kinds)]
+        for device in devices:
+            bus.watch(device)
+        for number, due in changes:
+            devices[number].deadline = due
+            known = [d.deadline for d in devices if d.deadline is not None]
+            assert bus.deadline() == min(known, default=None)
+    assert is_counted(Counted)
+    assert is_counted(Device)
+    assert not is_counted(Echo)
 
 
 def test_a_watched_object_has_a_deadline_and_no_address() -> None:

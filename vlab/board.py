@@ -9,6 +9,7 @@ from vlab.bus import Bus
 from vlab.clock import Clock
 from vlab.devices.ata import AtaDisk
 from vlab.devices.clint import Clint
+from vlab.devices.deadline import Deadline
 from vlab.devices.device import Device
 from vlab.devices.disk import DiskImage, DiskTiming
 from vlab.devices.finisher import Finisher
@@ -122,3 +123,4 @@ class Board:
         # The controller comes first: then the wires that the others pull tell it nothing new.
         for device in sorted(self.bus.devices, key=lambda device: device is not self.plic):
             device.restore(saved[device.name])
+        Deadline.changes += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol
 
+from vlab.devices.deadline import Deadline, is_counted
 from vlab.errors import MachineError
 
 
@@ -45,6 +46,9 @@ class Bus:
         self.mappings = []
         self.devices: list[Any] = []
         """All that has a deadline and a state, in the order of attachment."""
+        self._counted = True
+        self._changes = -1
+        self._earliest: int | None = None
 
     @property
     def mappings(self) -> list[Mapping]:
@@ -71,6 +75,8 @@ class Bus:
     def watch(self, device: Any) -> None:
         """Let something without registers have a deadline and a state, too."""
         self.devices.append(device)
+        self._counted = self._counted and is_counted(type(device))
+        self._changes = -1
 
     def find(self, address: int) -> Mapping:
         """Return the mapping that an address belongs to, or raise `BusError`."""
@@ -99,21 +105,13 @@ class Bus:
 
     def deadline(self) -> int | None:
         """Return the earliest deadline, None if there is none."""
-        earliest = None
-        for device in self.devices:
-            due = device.deadline
-            if due is not None and (earliest is None or due < earliest):
-                earliest = due
-        return earliest
+        if self._changes != Deadline.changes or not self._counted:
+            self._changes = Deadline.changes
+            due = [device.deadline for device in self.devices]
+            self._earliest = min((cycle for cycle in due if cycle is not None), default=None)
+        return self._earliest
 
     def advance(self, now: int) -> None:
         """Let devices act whose deadline has come, the earliest first."""
-        while True:
-            first = None
-            for device in self.devices:
-                due = device.deadline
-                if due is not None and due <= now and (first is None or due < first.deadline):
-                    first = device
-            if first is None:
-                return
-            first.on_deadline(now)
+        while (earliest := self.deadline()) is not None and earliest <= now:
+            next(d for d in self.devices if d.deadline == earliest).on_deadline(now)

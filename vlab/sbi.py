@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from vlab.board import Board
+from vlab.devices.deadline import Deadline
 from vlab.isa.fields import SSI, STI
 from vlab.memory import MemoryRangeError
 from vlab.state import Hart
@@ -30,10 +31,11 @@ class SbiTimer:
     """The supervisor timer that the firmware keeps: a deadline that raises STIP."""
 
     name = "sbi-timer"
+    deadline = Deadline()
 
     def __init__(self, board: Board, wire: Callable[[int, bool], None]) -> None:
         self.clock, self.wire = board.clock, wire
-        self.deadline: int | None = None
+        self.deadline = None
         board.bus.watch(self)
 
     def set(self, time: int) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from vlab.board import Board
+from vlab.devices.deadline import Deadline
 from vlab.isa.fields import MENVCFG_STCE, STI
 from vlab.state import Hart
 
@@ -29,11 +30,12 @@ class SupervisorTimer:
     """
 
     name = "sstc"
+    deadline = Deadline()
 
     def __init__(self, hart: Hart, board: Board, wire: Callable[[int, bool], None]) -> None:
         self.hart, self.clock, self.wire = hart, board.clock, wire
         self.enabled = False
-        self.deadline: int | None = None
+        self.deadline = None
         board.bus.watch(self)
 
     def update(self) -> None:

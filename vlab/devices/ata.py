@@ -9,6 +9,7 @@ import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from vlab.devices.deadline import Deadline
 from vlab.devices.disk import SECTOR, DiskImage, DiskTiming
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class AtaDisk:
     name = "ata"
     compatible = "ata-generic"
     size = 0x1000
+    deadline = Deadline()
 
     def __init__(
         self,
@@ -72,7 +74,7 @@ class AtaDisk:
         self.command = self.lba = self.left = self.position = 0
         self.buffer = b""
         self.pending = False
-        self.deadline: int | None = None
+        self.deadline = None
 
     @property
     def busy(self) -> bool:

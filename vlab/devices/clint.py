@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from vlab.clock import Clock
+from vlab.devices.deadline import Deadline
 
 MSIP, MTIMECMP, MTIME = 0x0, 0x4000, 0xBFF8
 NEVER = (1 << 64) - 1
@@ -26,6 +27,7 @@ class Clint:
     name = "clint"
     compatible = ("sifive,clint0", "riscv,clint0")
     size = 0x10000
+    deadline = Deadline()
 
     def __init__(
         self, clock: Clock, software: Callable[[bool], None], timer: Callable[[bool], None]
@@ -33,7 +35,7 @@ class Clint:
         self.clock, self.software, self.timer = clock, software, timer
         self.msip, self.mtimecmp = 0, NEVER
         self.offset = 0  # of mtime, which M-mode may write
-        self.deadline: int | None = None
+        self.deadline = None
 
     def _time(self) -> int:
         return (self.clock.time + self.offset) & NEVER

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from vlab.clock import Clock
+from vlab.devices.deadline import Deadline
 from vlab.errors import MachineError, SnapshotError
 
 SOURCES = range(1, 32)
@@ -49,7 +50,7 @@ class Device:
     name = "device"
     size = 0x1000
     interrupt: int | None = None
-    deadline: int | None = None
+    deadline = Deadline()
     clock: Clock
 
     @property

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from vlab.devices.deadline import Deadline
+
 FAIL, PASS, RESET = 0x3333, 0x5555, 0x7777
 
 
@@ -19,7 +21,7 @@ class Finisher:
     name = "finisher"
     compatible = ("sifive,test1", "sifive,test0", "syscon")
     size = 0x1000
-    deadline: int | None = None
+    deadline = Deadline()
 
     def __init__(self) -> None:
         self.exit_code: int | None = None

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from vlab.devices.deadline import Deadline
+
 SOURCES = 32
 PRIORITY, PENDING, ENABLE, CONTEXT = 0x0, 0x1000, 0x2000, 0x200000
 ENABLE_STRIDE, CONTEXT_STRIDE = 0x80, 0x1000
@@ -25,7 +27,7 @@ class Plic:
     name = "plic"
     compatible = ("sifive,plic-1.0.0", "riscv,plic0")
     size = 0x600000
-    deadline: int | None = None
+    deadline = Deadline()
 
     def __init__(self, *outputs: Callable[[bool], None]) -> None:
         self.outputs = outputs

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from vlab.devices.deadline import Deadline
+
 if TYPE_CHECKING:
     from vlab.clock import Clock
 
@@ -35,13 +37,14 @@ class Rtc:
     name = "rtc"
     compatible = "google,goldfish-rtc"
     size = 0x1000
+    deadline = Deadline()
 
     def __init__(self, clock: Clock, irq: Callable[[bool], None]) -> None:
         self.clock, self.irq = clock, irq
         self.offset = EPOCH
         self.high = self.alarm_high = self.alarm = 0
         self.enabled = self.pending = False
-        self.deadline: int | None = None
+        self.deadline = None
 
     def _time(self) -> int:
         return (self.clock.now + self.offset) & MASK64

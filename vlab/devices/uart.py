@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from vlab.devices.deadline import Deadline
+
 RBR_THR, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCR = range(8)
 IER_RX, IER_THRE, IER_LINE = 1, 2, 4
 IIR_NONE, IIR_THRE, IIR_RX, IIR_FIFO = 1, 2, 4, 0xC0
@@ -32,7 +34,7 @@ class Uart:
     name = "uart"
     compatible = ("ns16550a",)
     size = 0x100
-    deadline: int | None = None
+    deadline = Deadline()
 
     def __init__(self, output: Callable[[int], None], irq: Callable[[bool], None]) -> None:
         self.output, self.irq = output, irq

@@ -6,6 +6,7 @@ import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from vlab.devices.deadline import Deadline
 from vlab.devices.disk import SECTOR, DiskImage, DiskTiming
 from vlab.devices.virtqueue import (
     QUEUE_MAX,
@@ -95,6 +96,7 @@ class VirtioBlk:
     name = "virtio-blk"
     compatible = "virtio,mmio"
     size = 0x1000
+    deadline = Deadline()
 
     def __init__(
         self,
@@ -117,7 +119,7 @@ class VirtioBlk:
         self.queue_sel = self.interrupt_status = 0
         self.queue = Virtqueue(self.memory)
         self.request: Request | None = None
-        self.deadline: int | None = None
+        self.deadline = None
 
     @property
     def busy(self) -> bool:

@@ -65,6 +65,7 @@ def restore(mode: Any, state: dict[str, Any]) -> None:
         vcpu.entry, vcpu.seen = whole(state["cpu"])
         spaces.given, spaces.user_root, spaces.kernel_root = whole(state["spaces"])
         spaces.given = dict(spaces.given)
+        spaces.version += 1
         restore_paging(mode.paging, state["paging"])
         restore_backends(mode.backends, state["backends"])
         restore_pool(mode.domain.pool, state["pool"])

@@ -138,10 +138,8 @@ class FullVirtExits(CompiledExits):
             monitor.on_hidden_fault(*self.hidden)
             self.hidden = None
 
-    def expected(self, name: str, trap: tuple[int, ...]) -> tuple[Any, ...]:
+    def expected(self, name: str) -> tuple[Any, ...]:
         """Return what a handler is called with: for a hidden fault, what the walk has found."""
-        if name in self.takes:
-            return super().expected(name, trap)
         if self.hidden is None or name == "on_hidden_fault":
             return self.hidden or (None,)
         access, _, gpa, *_ = self.hidden

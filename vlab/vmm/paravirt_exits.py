@@ -41,6 +41,7 @@ class ParaVirtExits(CompiledExits):
         record.shared_code = hart.code_map + offset // PAGE * 8
         rates = self.machine.rates
         record.hypercall_price = rates.of("hypercalls_by_name", "iret") + rates["hypercalls"]
+        self.version = -1
 
     def record_of_guest(self) -> Hart:
         """Return the guest as its kernel sees it."""
@@ -55,6 +56,9 @@ class ParaVirtExits(CompiledExits):
         """Say where upcalls go, and the roots in use."""
         vcpu, spaces = self.monitor.vcpu, self.monitor.spaces
         words[ATTRIBUTED], words[ENTRY] = vcpu.seen, vcpu.entry or 0
+        if spaces.version == self.version:
+            return
+        self.version = spaces.version
         words[KERNEL] = self._satp(spaces.kernel_root)
         words[USER] = 0 if spaces.user_root is None else self._satp(spaces.user_root)
 
@@ -67,10 +71,8 @@ class ParaVirtExits(CompiledExits):
         """Take over what was attributed."""
         self.monitor.vcpu.seen = words[ATTRIBUTED]
 
-    def expected(self, name: str, trap: tuple[int, ...]) -> tuple[Any, ...]:
+    def expected(self, name: str) -> tuple[Any, ...]:
         """Return what a handler is called with: for a hypercall, what the registers say."""
-        if name != "on_hypercall":
-            return super().expected(name, trap)
         x = self.machine.hart.x
         return x[A7], list(x[A0:A4])
 

@@ -19,6 +19,11 @@ class AddressSpaces:
         Counts the roots in use as references.
     kernel_root
         Guest-physical address of the first kernel root.
+
+    Attributes
+    ----------
+    version : int
+        Grows whenever other roots are in use, or have other tags.
     """
 
     def __init__(self, hart: Hart, engine: Engine, paging: DirectPaging, kernel_root: int) -> None:
@@ -26,6 +31,7 @@ class AddressSpaces:
         paging.flush_hardware = self.flush_everything
         self.asids = hart.tlb_asid_mask + 1
         self.given: dict[int, int] = {}
+        self.version = 0
         self.user_root: int | None = None
         self.kernel_root = paging.frame(kernel_root)
         paging.acquire(self.kernel_root, Use.KERNEL_ROOT)
@@ -44,6 +50,7 @@ class AddressSpaces:
             raise
         old_kernel, old_user = self.kernel_root, self.user_root
         self.kernel_root, self.user_root = new_kernel, new_user
+        self.version += 1
         self.load(user=False)
         paging.release(old_kernel, Use.KERNEL_ROOT)
         if old_user is not None:
@@ -69,6 +76,7 @@ class AddressSpaces:
                 self.given.clear()
                 self.flush_everything()
             self.given[space] = len(self.given)
+            self.version += 1
         return self.given[space]
 
     def flush_page(self, va: int) -> None:
