@@ -140,3 +140,21 @@ def test_in_the_browser(notebook: OpenNotebook) -> None:
     probe = notebook.widget("Probe")
     assert probe.text(".out") == "0"
     notebook.check()
+
+
+@pytest.mark.slow
+def test_a_failed_cell_or_an_error_on_the_console_fails_a_test(notebook: OpenNotebook) -> None:
+    """What went wrong in the page cannot be overlooked: the check of every test raises."""
+    notebook.open("1 + 1", "1 / 0").check()
+    notebook.page.evaluate("console.error('planted')")
+    with pytest.raises(AssertionError, match="planted"):
+        notebook.check()
+    notebook.errors.clear()
+    notebook.page.evaluate("setTimeout(() => { throw new Error('thrown') })")
+    notebook.page.wait_for_timeout(300)
+    with pytest.raises(AssertionError, match="uncaught: thrown"):
+        notebook.check()
+    notebook.errors.clear()
+    notebook.check()
+    with pytest.raises(AssertionError, match="ZeroDivisionError"):
+        notebook.run()
