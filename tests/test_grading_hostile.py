@@ -377,12 +377,15 @@ def test_an_interrupted_grader_gives_nobody_a_grade_for_it(course: Path, tmp_pat
 
 @LINUX
 def test_a_killed_grader_leaves_no_worker_behind(course: Path, tmp_path: Path) -> None:
-    """The processes of a grader that was killed end by themselves."""
+    """The processes of a grader that was killed end by themselves, their scratch space goes."""
     file = tmp_path / "ana.py"
     file.write_text(HONEST + "while True: pass\n")
     command = [sys.executable, "-m", "vlab", "grade", str(file), "--lab", "10", "--jobs", "1"]
     command += ["--out", str(tmp_path / "results.csv"), "--course", str(course)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    environment = {**os.environ, "TMPDIR": str(scratch)}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
     children: list[str] = []
     end = time.monotonic() + 20
     while not children and time.monotonic() < end:
@@ -397,6 +400,7 @@ def test_a_killed_grader_leaves_no_worker_behind(course: Path, tmp_path: Path) -
     while time.monotonic() < end and any(b"grading.worker" in read(p, "cmdline") for p in children):
         time.sleep(0.1)
     assert not any(b"grading.worker" in read(pid, "cmdline") for pid in children)
+    assert list(scratch.iterdir()) == []
 
 
 def read(pid: str, name: str) -> bytes:

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -56,10 +58,11 @@ def grade_file(
     return grade(cells, known, tell)
 
 
-def follow(parent: int) -> None:
+def follow(parent: int, scratch: str) -> None:
     """End this process and what it has started once whoever started it is gone."""
     while os.getppid() == parent:
         time.sleep(1)
+    shutil.rmtree(scratch, ignore_errors=True)
     os.killpg(0, signal.SIGKILL)
 
 
@@ -67,10 +70,11 @@ def main() -> None:
     """Serve one job."""
     job: dict[str, Any] = json.loads(sys.stdin.readline())
     if hasattr(os, "killpg") and os.getpgid(0) == os.getpid():
-        threading.Thread(target=follow, args=(job["parent"],), daemon=True).start()
+        threading.Thread(target=follow, args=(job["parent"], job["scratch"]), daemon=True).start()
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what checks print is not the answer
     limit_memory()
+    tempfile.tempdir = job["scratch"]  # removed by whoever started this, however it ends
     source = Path(job["source"]) if job["source"] else None
 
     def tell(result: Grade) -> None:

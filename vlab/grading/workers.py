@@ -9,6 +9,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import asdict
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from vlab.grading.handed import Handed, LabFiles
@@ -34,6 +35,13 @@ def run_worker(one: Handed, lab: LabFiles) -> dict[str, Any]:
         "source": str(lab.source.absolute()) if lab.source else "",
         "parent": os.getpid(),
     }
+    with TemporaryDirectory(prefix="vlab-grading-", ignore_cleanup_errors=True) as scratch:
+        said, reason, broken = _run(job | {"scratch": scratch})
+    return complete(said, lab, reason) | {"broken": broken}
+
+
+def _run(job: dict[str, Any]) -> tuple[str, str, bool]:
+    """Return what a worker said, why it came to no end, and whether it died."""
     process = subprocess.Popen(
         [sys.executable, "-m", "vlab.grading.worker"],
         stdin=subprocess.PIPE,
@@ -58,7 +66,7 @@ def run_worker(one: Handed, lab: LabFiles) -> dict[str, Any]:
     finally:
         end(process)
         RUNNING.discard(process)
-    return complete(said, lab, reason) | {"broken": broken}
+    return said, reason, broken
 
 
 def complete(said: str, lab: LabFiles, reason: str) -> dict[str, Any]:
