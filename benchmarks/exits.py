@@ -2,8 +2,9 @@
 
 ``python benchmarks/exits.py [PAIRS]`` prints a row per kind. Each kind is the exits of a workload
 that consists of little else; the guest's own instructions are in its time. The second
-column is the same run with the handler overridden by a Python method that only calls the stock
-one. Processor time; medians of alternating runs, with the spread of the ratio.
+column is how much more a call takes when the handler is overridden by a Python method that only
+calls the stock one: the round trip into Python. Processor time; medians of alternating runs, with
+the spread of the differences.
 """
 
 from __future__ import annotations
