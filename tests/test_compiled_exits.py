@@ -9,6 +9,7 @@ from random_programs import Program
 
 import vlab
 from vlab.experiments.catalogue import workloads
+from vlab.isa.fields import MXR
 from vlab.vmm.compiled_exits import CompiledExits
 from vlab.vmm.fullvirt_exits import FullVirtExits
 from vlab.vmm.paravirt_exits import ParaVirtExits
@@ -164,6 +165,20 @@ def test_a_handler_that_is_called_for_another_trap(in_python: Any) -> None:
                 super().on_ecall()
 
     arguments = {"workload": "forktree", "mode": "fullvirt", "monitor": Reflecting, "depth": 2}
+    assert outcome(vlab.run(**arguments)) == outcome(in_python(**arguments))
+
+
+def test_a_handler_that_enters_another_shadow(in_python: Any) -> None:
+    """A handler may change the shadow in use before it calls the stock one."""
+
+    class Entering(vlab.FullVirt):
+        def on_ecall(self) -> None:
+            self.vcpu.mstatus ^= MXR
+            self.enter()
+            self.vcpu.mstatus ^= MXR
+            super().on_ecall()
+
+    arguments = {"workload": "ctxswitch", "mode": "fullvirt", "monitor": Entering, "n": 20}
     assert outcome(vlab.run(**arguments)) == outcome(in_python(**arguments))
 
 

@@ -206,7 +206,7 @@ class CompiledExits:
         which = self.takes.get(name)
         if arguments != (self.expected(name) if which is None else trap[which]):
             return False
-        if machine.on_syscall is not None and name == self.observed:
+        if (machine.on_syscall is not None and name == self.observed) or not self.ready():
             return False
         words[HANDLER], words[CHARGED], words[NOW] = bit, machine.charged, machine.clock.now
         self.load(words)
