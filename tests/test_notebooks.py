@@ -9,6 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from nbconvert import HTMLExporter
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -41,6 +42,21 @@ def test_the_notebook_runs(path: Path, kernel: str) -> None:
     assert all(o["metadata"]["image/png"]["alt"] for o in pictures)
     live = [o for o in outputs if "application/vnd.jupyter.widget-view+json" in o.get("data", {})]
     assert all(o in pictures for o in live), "a widget leaves no picture where it cannot run"
+
+
+def test_a_page_without_a_kernel_has_the_pictures_of_widgets(kernel: str) -> None:
+    """HTML made by nbconvert, as documented, shows what each widget leaves: a figure, or text."""
+    cells = [
+        "import vlab.widgets",
+        "vlab.widgets.ModeRace('hello')",
+        "vlab.widgets.MachineView('hello')",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    NotebookClient(notebook, kernel_name=kernel, store_widget_state=False).execute()
+    page, _ = HTMLExporter().from_notebook_node(notebook)
+    assert page.count('src="data:image/png;base64,') == 1
+    assert page.count("A picture of a live widget") == 1
+    assert 'application/vnd.jupyter.widget-view+json"' not in page
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
