@@ -65,6 +65,7 @@ class FullVirtExits(CompiledExits):
         self.journal = np.zeros(JOURNAL_ROWS * 4, dtype=np.uint64)
         record.journal = self.journal.ctypes.data
         own = type(monitor).fill is not stock.fill or "fill" in vars(monitor)
+        own = own or not {"fill", "written", "is_table"}.isdisjoint(vars(shadow))
         if not own and type(shadow) is ShadowPaging and len(shadow.p2m) <= MOST_FRAMES:
             record.paths = shadow.paths.ctypes.data
 
