@@ -254,7 +254,10 @@ def boot_kernel(options: argparse.Namespace) -> int:
         typed = ""
         if options.input:
             source = options.input
-            typed = sys.stdin.read() if source == "-" else existing(source, UsageError).read_text()
+            if source == "-":
+                typed = sys.stdin.read()
+            else:
+                typed = existing(source, UsageError).read_text("utf-8")
         show = None if options.json == "-" else sys.stdout.buffer
         result = boot(options.image, options.mode, console=Script(typed, show), **chosen)
     status = _report(result, options.json, console=False)

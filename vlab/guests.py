@@ -68,10 +68,10 @@ def build(out_dir: str | Path = IMAGES) -> dict[str, Path]:
             "mkfs.py",
         )
     shutil.copyfile(SOURCES / "workloads.json", out / "workloads.json")
-    (out / guest_lines.LINES.name).write_text(guest_lines.write(lines), "utf-8")
+    (out / guest_lines.LINES.name).write_text(guest_lines.write(lines), "utf-8", newline="\n")
     names += ["fs.img", "workloads.json", guest_lines.LINES.name]
     sums = (f"{hashlib.sha256((out / n).read_bytes()).hexdigest()}  {n}\n" for n in sorted(names))
-    (out / CHECKSUMS).write_text("".join(sums), "utf-8")
+    (out / CHECKSUMS).write_text("".join(sums), "utf-8", newline="\n")
     return {name: out / name for name in [*names, CHECKSUMS]}
 
 
@@ -95,7 +95,7 @@ def _build_kernel(arch: str, out: Path, lines: dict[str, guest_lines.LineTable])
     image = (out / elf).absolute()
     _compile(sources, includes, "kernel/kernel.ld", image, "-g")
     lines[arch] = _line_table(image)
-    (out / symbols).write_text(_symbols(image), "utf-8")
+    (out / symbols).write_text(_symbols(image), "utf-8", newline="\n")
     _compile(sources, includes, "kernel/kernel.ld", image, "-s")
     return [elf, symbols]
 

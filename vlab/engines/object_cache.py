@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import platform
 import sys
 import tempfile
 from collections.abc import Callable
@@ -78,7 +79,11 @@ def compile_object(text: str, passes: Passes | None = None) -> bytes:
     llvm.initialize_native_asmprinter()
     target = llvm.Target.from_default_triple()
     machine = target.create_target_machine(opt=2, reloc="pic", codemodel="small", jit=True)
-    return machine.emit_object(optimize(text, machine, llvm.get_process_triple(), passes))
+    module = optimize(text, machine, llvm.get_process_triple(), passes)
+    for function in module.functions:
+        # Nothing throws; and unwind tables of Windows must lie within 4 GiB of all their code.
+        function.add_function_attribute("nounwind")
+    return machine.emit_object(module)
 
 
 def _stored(path: Path) -> bytes | None:
@@ -90,14 +95,27 @@ def _stored(path: Path) -> bytes | None:
 
 
 def _keep(path: Path, code: bytes) -> None:
-    try:
+    # Of a read-only installation, or a file that another process of Windows has open, nothing
+    # is kept: the next process compiles again.
+    with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(hashlib.sha256(code).digest() + code)
-        os.replace(temporary, path)
-    except OSError:
-        pass  # a read-only installation: compiled again by the next process
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(hashlib.sha256(code).digest() + code)
+            os.replace(temporary, path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def in_one_piece() -> bool:
+    """Return whether an object's sections must be loaded side by side, as LLVM's JITLink does.
+
+    Code for aarch64 reaches its data within 4 GiB, and LLVM's older linker, which gives each
+    section a mapping of its own, ends the process where they come to lie further apart. JITLink
+    cannot load what is compiled for Windows.
+    """
+    return platform.machine().lower() in ("aarch64", "arm64") and sys.platform != "win32"
 
 
 _ALIVE: list[object] = []
@@ -161,7 +179,7 @@ def load(
     code = stored(name, lambda: compile_object(generate()), more)
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    jit = llvm.create_lljit_compiler()
+    jit = llvm.create_lljit_compiler(use_jit_link=in_one_piece())
     builder = llvm.JITLibraryBuilder().add_object_img(code)
     for symbol in symbols:
         builder.export_symbol(symbol)
