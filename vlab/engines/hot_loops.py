@@ -144,11 +144,15 @@ class HotLoops:
         return any(offset in i.offsets for i in entered)
 
     def request(self, base: int, offset: int) -> None:
-        """Have the loop around a place compiled, unless it was already."""
+        """Have the loop around a place compiled, unless it was already.
+
+        One at a time: what is under way when a process ends is waited for.
+        """
         page = ctypes.string_at(self.hart.page_bits, PAGE)
         key = (page, offset)
         if key not in _compiled:
-            if len(_compiled) >= MOST:
+            busy = _compiled and not next(reversed(_compiled.values())).done()
+            if busy or len(_compiled) >= MOST:
                 return
             try:
                 _compiled[key] = _worker().submit(compile_loop, page, offset)

@@ -14,7 +14,7 @@ from vlab.isa.decode import Decoded, decode
 from vlab.isa.table import STANDARD
 
 PAGE = 4096
-MOST = 400
+MOST = 300
 """Instructions of a loop at most."""
 
 TRANSLATED = ("op", "load", "store", "branch", "jal", "jalr")
