@@ -14,6 +14,9 @@ RESERVED = {2, 8, *range(16, 32)}
 BASES = (2, 2, 8, 8, 16, 16, 17, 17, 18, 18, 19, 19, 20, 20, 23, 23, 28, 28, 24)
 """Address registers for data. x21 is near the code, x22 in a page table, x27 at the values."""
 
+IN_LOOPS = ("arithmetic", "memory", "short_memory", "atomic", "reserve", "order")
+"""Snippets that loops are made of."""
+
 PTES, ENTRIES, WORDS, PMPS, CONFIGS, LEAVES = 0x200, 0x300, 0x400, 0x600, 0x680, 0x700
 """Offsets from x27: page-table entries, code by its alias, instructions, PMP values, code of U
 and of S. (The handler's are at `handlers.STARTS`.)"""
@@ -155,7 +158,8 @@ class PlainSnippets:
     def atomic(self) -> None:
         rows = [r for r in INSTRUCTIONS if r.kind == "amo"]
         row = self.rng.choice(rows)
-        self.put("addi", 15, self.rng.choice(BASES), imm=self.rng.choice((0, 4, 8, 6, -8)))
+        bases = BASES if self.strict else (*BASES, 21, 22)
+        self.put("addi", 15, self.rng.choice(bases), imm=self.rng.choice((0, 4, 8, 6, -8)))
         if not self.strict or self.rng.random() < 0.9:
             self.put("andi", 15, 15, imm=-row.width)
         self.put_bits(encode(row, self.target(), 15, self.source(), 0), 4)
@@ -167,7 +171,29 @@ class PlainSnippets:
         self.put("lr" + width, self.target(), 15)
         if self.rng.random() < 0.3:
             self.put_bits(self.plain(), 4)
+        if not self.strict:
+            self.between()
+            width = self.rng.choice((width, width, ".w", ".d"))
         self.put("sc" + width, self.target(), 15, self.source())
+
+    def between(self) -> None:
+        """Do what may end a reservation, or not: which of them, the specification leaves open."""
+        what = self.rng.randrange(12)
+        if what < 2:
+            self.put(self.rng.choice(("sw", "sd")), 0, 15, self.source(), 8 * (what - 1))
+        elif what == 2:
+            self.put_bits(self.access(), 4)
+        elif what == 3:
+            self.put(self.rng.choice(("amoadd.w", "amoswap.d")), self.target(), 15, self.source())
+        elif what == 4:
+            self.put(self.rng.choice(("lr.w", "sc.d")), self.target(), self.rng.choice(BASES))
+        elif what == 5:
+            self.put("addi", 15, 15, imm=self.rng.choice((4, 8, -8)))
+        elif what == 6:
+            self.put("addi", 15, self.rng.choice((*BASES, 21, 22)))
+
+    def order(self) -> None:
+        self.put(self.rng.choice(("fence", "fence", "fence.i")))
 
     def branch(self) -> None:
         rows = [r for r in INSTRUCTIONS if r.kind == "branch"]
@@ -190,7 +216,7 @@ class PlainSnippets:
         self.put("addi", 29, imm=self.rng.randrange(2, 7))
         start = len(self.items)
         for _ in range(self.rng.randrange(1, 4)):
-            getattr(self, self.rng.choice(("arithmetic", "memory", "short_memory", "atomic")))()
+            getattr(self, self.rng.choice(IN_LOOPS))()
         self.put("andi", 29, 29, imm=7)  # whoever jumped into the loop brought any number
         self.put("addi", 29, 29, imm=-1)
         self.jump(BY_NAME["blt"], 0, 0, 29, start - len(self.items))

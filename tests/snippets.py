@@ -178,9 +178,9 @@ class Snippets(PlainSnippets):
             self.put("csrrc", 0, 5, imm=Csr.MSTATUS)
 
 
-USER = {"arithmetic": 16, "memory": 24, "short_memory": 6, "atomic": 4, "reserve": 3, "branch": 8,
+USER = {"arithmetic": 16, "memory": 24, "short_memory": 6, "atomic": 5, "reserve": 4, "branch": 8,
         "call": 3, "loop": 6, "modify": 3, "far": 1, "system_call": 2, "garbage": 0.3,
-        "read_csr": 0.5}  # fmt: skip
+        "order": 1, "read_csr": 0.5}  # fmt: skip
 SUPERVISOR = {"set_csr": 4, "set_status": 4, "fence": 2, "remap": 4, "read_table": 2,
               "switch": 2, "leave": 1, "read_csr": 3}  # fmt: skip
 MACHINE = {

@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import cache
 from types import FunctionType
 
+from vlab.engines.atomics import ACCESSES, TEMPLATES, atomics, exchange
 from vlab.engines.ir_text import (
     IMM,
     LENGTH,
@@ -29,7 +30,7 @@ from vlab.engines.ir_text import (
 from vlab.engines.lowering import Module
 from vlab.engines.semantics import executor
 from vlab.isa.execute import EXIT
-from vlab.isa.fields import LOAD, STORE
+from vlab.isa.fields import LOAD
 from vlab.isa.table import INSTRUCTIONS, ON_CHANGE, Instruction
 from vlab.state import FAST_ENTRIES, FAST_WORDS
 
@@ -202,6 +203,50 @@ def fast_store(module: Module, row: Instruction) -> str:
     return define(f"op.{row.index}", body)
 
 
+def fast_atomic(module: Module, row: Instruction) -> str:
+    """An atomic that hits the lookup."""
+    reads = ACCESSES[row.kind] == LOAD
+    body = (
+        RS1
+        + register("rs1")
+        + "  %va = add i64 %rs1.v, 0\n"
+        + lookup(0 if reads else 1, row.width)
+        + RS2
+        + register("rs2")
+        + RD
+        + f"  %result = {exchange(module, row, '%sum', '%rs2.v')}\n"
+        + set_rd("%result")
+        + f"  %count = add i64 %data, {LOAD_UNIT if reads else STORE_UNIT}\n"
+        + next_slot("%count")
+        + "slow:\n"
+        + tail(f"@slow.{row.index}")
+    )
+    return define(f"op.{row.index}", body)
+
+
+def fast_fence(module: Module, row: Instruction) -> str:
+    """A fence: a hart that sees its own stores, and is alone, has nothing to do."""
+    return define(f"op.{row.index}", next_slot())
+
+
+def fast(module: Module, row: Instruction) -> str | None:
+    """Return the fast handler of a row, None if it has none."""
+    if row.kind in TEMPLATES and row not in atomics():
+        return None
+    if row.kind == "fence" and module.blocks:
+        return None  # the emulated translator may end a block there
+    maker = FAST.get(row.kind)
+    return maker(module, row) if maker else None
+
+
+def second(row: Instruction, first: str) -> str:
+    """Return the name of a row's second handler: for places that the first is not for."""
+    if row.kind in ("branch", "jal"):
+        return f"@near.{row.index}"
+    marker = row.name == "slti"
+    return first if row.kind in ("op", "fence") and not marker else f"@slow.{row.index}"
+
+
 FAST = {
     "op": fast_op,
     "branch": fast_branch,
@@ -209,6 +254,10 @@ FAST = {
     "jalr": fast_jalr,
     "load": fast_load,
     "store": fast_store,
+    "lr": fast_atomic,
+    "sc": fast_atomic,
+    "amo": fast_atomic,
+    "fence": fast_fence,
 }
 
 
@@ -221,7 +270,7 @@ def slow(module: Module, row: Instruction) -> str:
         + RS2
         + IMM
     )
-    if row.kind in ("load", "store"):
+    if row.kind in ACCESSES:
         body += register("rs1") + "  %va = add i64 %rs1.v, %imm\n"
     name = module.name_of(executors()[row.index])
     body += (
@@ -230,9 +279,9 @@ def slow(module: Module, row: Instruction) -> str:
         f"  %exits = icmp eq i64 %status, {EXIT}\n"
         "  br i1 %exits, label %leave, label %stay\nstay:\n"
     )
-    if row.kind in ("load", "store"):
-        access = LOAD if row.kind == "load" else STORE
-        body += f"  call i64 @py.after_access(ptr %hart, i64 %va, i64 {access}, i64 {row.width})\n"
+    if row.kind in ACCESSES:
+        access, width = ACCESSES[row.kind], row.width or 8
+        body += f"  call i64 @py.after_access(ptr %hart, i64 %va, i64 {access}, i64 {width})\n"
     body += tail("@after", data="0") + "leave:\n  ret void\n"
     return define(f"slow.{row.index}", body, "noinline cold")
 

@@ -67,12 +67,11 @@ def generate(heat: int = 0, blocks: bool = False) -> str:
     pairs = []
     for row in INSTRUCTIONS:
         module.chunks.append(handlers.slow(module, row))
-        fast = handlers.FAST.get(row.kind)
+        fast = handlers.fast(module, row)
         if fast is not None:
-            module.chunks.append(fast(module, row))
+            module.chunks.append(fast)
         first = f"@op.{row.index}" if fast else f"@slow.{row.index}"
-        second = f"@near.{row.index}" if row.kind in ("branch", "jal") else f"@slow.{row.index}"
-        pairs += [first, second]
+        pairs += [first, handlers.second(row, first)]
     hot = "@heat" if heat else "@decode"
     table = ["@decode", "@illegal", "@cross", "@next_page", "@dispatch", hot, "@refill", *pairs]
     entries = ", ".join(f"ptr {name}" for name in table)

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 
+from vlab.engines.atomics import ACCESSES, exchange
 from vlab.engines.code_cache import DISPATCH, FIRST_ROW, REFILL
 from vlab.engines.handlers import LOAD_UNIT, STORE_UNIT, meaning
 from vlab.engines.ir_text import SIGNATURE, read
@@ -358,6 +359,17 @@ class LoopCode:
             value = self.new(f"trunc i64 {value} to i{bits}")
         self.do(f"store i{bits} {value}, ptr {host}, align 1, {MEMORY}")
 
+    def atomic(self, step: Step) -> None:
+        """An atomic."""
+        d = step.decoded
+        host = self.new(f"ptrtoint ptr {self.address(step, ACCESSES[d.row.kind])} to i64")
+        self.put(d.rd, self.new(exchange(self.module, d.row, host, self.get(d.rs2))))
+
+    lr = sc = amo = atomic
+
+    def fence(self, step: Step) -> None:
+        """A fence: nothing to do."""
+
     # -- the whole ------------------------------------------------------------
 
     def text(self) -> str:
@@ -404,7 +416,7 @@ class LoopCode:
         return f"define void @loop{SIGNATURE} {{\n{body}\n}}\n{HEADER}"
 
 
-UNITS = {"load": LOAD_UNIT, "store": STORE_UNIT}
+UNITS = {kind: LOAD_UNIT if access == LOAD else STORE_UNIT for kind, access in ACCESSES.items()}
 ENTRY_SHIFT = (FAST_WORDS * 8).bit_length() - 1
 
 

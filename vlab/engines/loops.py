@@ -17,7 +17,7 @@ PAGE = 4096
 MOST = 300
 """Instructions of a loop at most."""
 
-TRANSLATED = ("op", "load", "store", "branch", "jal", "jalr")
+TRANSLATED = ("op", "load", "store", "branch", "jal", "jalr", "lr", "sc", "amo", "fence")
 RA = 1
 REACHES = (PAGE, 1024, 256)
 """How far from the instruction to look, in bytes: the first that finds no more than `MOST`."""

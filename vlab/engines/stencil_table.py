@@ -106,7 +106,8 @@ def pack(image: bytes) -> bytes:
         else:
             size = len(body)
             last = max(found, default=None)
-            if last is not None and last[:2] == (size - 4, NEXT_HOLE) and body[-5] == 0xE9:
+            falls = last is not None and last[:2] == (size - 4, NEXT_HOLE) and body[-5] == 0xE9
+            if falls and size > 5:  # of size 0 it would be none
                 found.remove(last)  # a jump to what lies behind it
                 size -= 5
             index[number_of(section.name)] = len(code), size, len(holes), len(found)

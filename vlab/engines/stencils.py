@@ -9,9 +9,11 @@ leaves for the interpreter, by the address in a slot.
 
 from __future__ import annotations
 
+from vlab.engines.atomics import ACCESSES, exchange
 from vlab.engines.handlers import LOAD_UNIT, STORE_UNIT, lookup, meaning
 from vlab.engines.ir_text import SIGNATURE, field, read
 from vlab.engines.lowering import Module
+from vlab.isa.fields import LOAD
 from vlab.isa.table import Instruction, standard_rows
 
 HOLES = (
@@ -240,7 +242,30 @@ def store(module: Module, row: Instruction) -> str:
     return define(str(row.index), body)
 
 
-KINDS = {"op": operation, "branch": branch, "jal": jal, "jalr": jalr, "load": load, "store": store}
+def atomic(module: Module, row: Instruction) -> str:
+    """An atomic; what misses the lookup goes to the row's slow handler."""
+    body = (
+        register("rs1")
+        + "  %va = add i64 %rs1.v, 0\n"
+        + lookup(0 if ACCESSES[row.kind] == LOAD else 1, row.width)
+        + register("rs2")
+        + f"  %result = {exchange(module, row, '%sum', '%rs2.v')}\n"
+        + set_rd("%result")
+        + jump("@hole.next")
+        + SLOW
+    )
+    return define(str(row.index), body)
+
+
+def fence(module: Module, row: Instruction) -> str:
+    """A fence: nothing to do."""
+    return define(str(row.index), jump("@hole.next"))
+
+
+KINDS = {
+    "op": operation, "branch": branch, "jal": jal, "jalr": jalr, "load": load, "store": store,
+    "lr": atomic, "sc": atomic, "amo": atomic, "fence": fence,
+}  # fmt: skip
 
 assert (LOAD_UNIT, STORE_UNIT) == (1, 1 << 32)  # how `loads` and `stores` are counted
 

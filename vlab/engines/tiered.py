@@ -27,7 +27,10 @@ HEAT = 64
 CODE_BYTES = 16 << 20
 """Translated code kept at most; when it is full all of it is dropped."""
 
-KINDS = {"op": PLAIN, "load": LOAD, "store": STORE, "branch": BRANCH, "jal": JAL, "jalr": JALR}
+KINDS = {
+    "op": PLAIN, "fence": PLAIN, "load": LOAD, "lr": LOAD, "store": STORE, "sc": STORE,
+    "amo": STORE, "branch": BRANCH, "jal": JAL, "jalr": JALR,
+}  # fmt: skip
 
 
 @cache
