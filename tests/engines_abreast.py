@@ -9,7 +9,7 @@ import argparse
 import ctypes
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 from random_programs import BASE, CODE_PAGES, M_VECTOR, S_VECTOR, SIZE, Program
 
 from vlab.engines.code_cache import PAGE_SLOTS, SLOT_BYTES
-from vlab.engines.hot_loops import HotLoops
+from vlab.engines.hot_loops import Compiled, HotLoops
 from vlab.engines.interpreter import Interpreter
 from vlab.engines.loops import instruction_at
 from vlab.engines.python import PythonEngine
@@ -64,7 +64,22 @@ LOOPS_A_PAGE = 3
 
 
 class Eager(HotLoops):
-    """Compiles some of the loops of a page as soon as the page is seen to execute."""
+    """Compiles some of the loops of a page as soon as the page is seen to execute.
+
+    Attributes
+    ----------
+    kinds : Counter
+        Kinds of the instructions in the loops that were entered into slots.
+    """
+
+    def __init__(self, hart: Hart) -> None:
+        super().__init__(hart, worth=300, wait=True)
+        self.kinds: Counter[str] = Counter()
+
+    def install(self, base: int, compiled: Compiled) -> None:
+        """Let the slots of a loop's entries lead to it."""
+        self.kinds.update(step.decoded.row.kind for step in compiled.loop.steps.values())
+        super().install(base, compiled)
 
     def request(self, base: int, offset: int) -> None:
         """Have loops compiled: around the place, and at random ways back."""
@@ -83,7 +98,7 @@ class Looping(Translator):
     def attach(self, hart: Hart) -> None:
         """Prepare a hart's record."""
         super().attach(hart)
-        hart.hot_loops = Eager(hart, worth=300, wait=True)
+        hart.hot_loops = Eager(hart)
 
 
 FEW_PAGES, LITTLE_CODE = 3, 96 << 10
@@ -205,6 +220,25 @@ class Abreast:
         self.seen["programs"] += 1
         slots = self.harts[1].memory.code_map
         self.seen["code_stores"] += sum(_stores_to(int(base)) for base in slots if base)
+        for engine, hart in zip(self.engines, self.harts, strict=True):
+            if type(engine) is Translator:
+                self.seen.update(f"block {kind}" for kind in translated_kinds(hart))
+            if type(engine) is Looping:
+                for kind, count in hart.hot_loops.kinds.items():
+                    self.seen[f"loop {kind}"] += count
+
+
+def translated_kinds(hart: Hart) -> Iterator[str]:
+    """Return the kinds of the instructions in the blocks that slots lead to now."""
+    for number, base in enumerate(hart.memory.code_map):
+        page = bytes(hart.memory.bytes[4096 * number : 4096 * number + 4096])
+        for offset in range(0, 4096 if base else 0, 2):
+            handler = ctypes.c_uint64.from_address(int(base) + offset * 8).value
+            at, inside = offset, 0 <= handler - hart.jit_pool < hart.jit_limit
+            while inside and at < 4096 and (decoded := instruction_at(page, at)) is not None:
+                yield decoded.row.kind
+                at += decoded.length
+                inside = decoded.row.kind not in ("jal", "jalr")
 
 
 def _stores_to(slots: int) -> int:

@@ -9,6 +9,9 @@ import pytest
 from abreast_long import run
 from engines_abreast import Abreast
 
+from vlab.engines.loops import TRANSLATED
+from vlab.engines.tiered import unavailable
+
 PROGRAMS, WITH_LOOPS, LENGTH = 80, 20, 4000
 
 pytestmark = pytest.mark.xdist_group("engines")
@@ -42,6 +45,17 @@ def test_random_programs_exercise_everything() -> None:
         assert seen[f"interrupt {code}"] > 5, code
     for name in ("ad_updates", "tlb_flushes", "mmio_read", "mmio_write", "time", "code_stores"):
         assert seen[name] > 20, name
+
+
+@pytest.mark.skipif(bool(unavailable()), reason=f"no translator: {unavailable()}")
+@pytest.mark.parametrize("kind", TRANSLATED)
+def test_random_programs_translate_everything(kind: str) -> None:
+    """Every kind of instruction that can be in a translated block or a compiled loop often is."""
+    seen: Counter[str] = Counter()
+    for seed in range(PROGRAMS + WITH_LOOPS):
+        seen.update(outcome(seed))
+    assert seen[f"block {kind}"] > 100
+    assert seen[f"loop {kind}"] > 10
 
 
 def test_the_long_run_counts_what_retires() -> None:

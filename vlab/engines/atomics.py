@@ -47,8 +47,8 @@ def atomic(row: Instruction) -> FunctionType:
         old, source = f"sext({old}, {width})", f"sext(rs2, {width})"
     meaning = ""
     if row.kind == "amo":
-        operands = ("source" if n == "rs2" else n for n in inspect.signature(row.meaning).parameters)
-        meaning = f"meaning({', '.join(operands)})"
+        names = inspect.signature(row.meaning).parameters
+        meaning = f"meaning({', '.join('source' if n == 'rs2' else n for n in names)})"
     body = TEMPLATES[row.kind].format(old=old, source=source, poke=f"poke{width}", meaning=meaning)
     name = "atomic_" + row.name.replace(".", "_")
     text = textwrap.dedent(body.replace("\n        ", "\n"))
