@@ -205,6 +205,7 @@ def tlb_replace(hart: Hart, entry: int, va: int, pte: int, level: int) -> int:
             return tlb_place(hart, va, pte, level)
         return tlb_replace(hart, other, va, pte, level)
     hart.tlb_pte[entry] = pte
+    hart.tlb_asid[entry] = current_asid(hart)  # what was global elsewhere need not be here
     fast_drop(hart, va)
     if level != 0:
         fast_flush(hart)
