@@ -95,6 +95,20 @@ def test_lowered_code_compiles_for_other_hosts_and_needs_no_helper(triple: str) 
         assert undefined(image) <= GIVEN, name
 
 
+@pytest.mark.parametrize(
+    ("triple", "needs"),
+    [("aarch64-unknown-linux-gnu", {"__clear_cache"}), ("x86_64-unknown-linux-gnu", set())],
+)
+def test_the_translator_keeps_the_caches_of_code_true(triple: str, needs: set[str]) -> None:
+    """Where a processor does not see stores to code, the translator tells it of each block."""
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    target = llvm.Target.from_triple(triple)
+    machine = target.create_target_machine(opt=2, reloc="pic", codemodel="small", jit=True)
+    image = machine.emit_object(object_cache.optimize(interpreter.generate(64), machine, triple))
+    assert undefined(image) - GIVEN == needs
+
+
 @pytest.mark.parametrize("triple", TRIPLES)
 def test_a_helper_that_is_missing_would_be_seen(triple: str) -> None:
     """The readers of symbol tables find a symbol that is used and defined nowhere."""

@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from vlab.engines.code_cache import COUNTERS, HAS_BLOCKS, HEAT, PAGE_SLOTS, SLOT_BYTES
+from vlab.engines.executable import STUB, jump_to, processor, sync_code
 from vlab.engines.loops import PAGE, Loop, Step, find_loop
 from vlab.state import Hart
 
@@ -22,9 +23,6 @@ WORTH = 8_000_000
 
 MOST = 1000
 """Places that a process looks for a loop at, at most."""
-
-STUB = 16
-"""Bytes of the jump to a loop, which lies among the translated code and is dropped with it."""
 
 
 class Compiled(NamedTuple):
@@ -96,7 +94,7 @@ def compile_loop(page: bytes, start: int) -> Compiled | None:
         code = object_cache.compile_object(generate(loop), lightly)
     finally:
         llvm.set_option("vlab", "--disable-lsr=false")
-    jit = llvm.create_lljit_compiler()
+    jit = llvm.create_lljit_compiler(use_jit_link=object_cache.in_one_piece())
     library = llvm.JITLibraryBuilder().add_object_img(code).export_symbol("loop")
     tracker = library.link(jit, "loop")
     object_cache.keep_alive(jit, tracker)
@@ -178,13 +176,18 @@ class HotLoops:
                     self.install(base, compiled)
 
     def install(self, base: int, compiled: Compiled) -> None:
-        """Let the slots of a loop's entries lead to it."""
+        """Let the slots of a loop's entries lead to it.
+
+        The jump lies among the translated code and is dropped with it.
+        """
         hart, loop = self.hart, compiled.loop
         if hart.jit_used == 0 or hart.jit_used + STUB > hart.jit_limit:
             return
         stub = hart.jit_pool + hart.jit_used
         hart.jit_used += STUB
-        ctypes.memmove(stub, b"\x48\xb8" + compiled.address.to_bytes(8, "little") + b"\xff\xe0", 12)
+        code = jump_to(compiled.address, processor())
+        ctypes.memmove(stub, code, len(code))
+        sync_code(stub, len(code))
         for step in loop.steps.values():
             poke(base + step.offset * 8 + 8, operands(step))
         for entry in loop.entries:

@@ -36,6 +36,11 @@ def poke32(address: int, value: int) -> None:
     _machine_code_only(address, value)
 
 
+def sync_code(begin: int, end: int) -> None:
+    """Have the processor fetch what was written there: of most, caches of code see no stores."""
+    _machine_code_only(begin, end)
+
+
 def handler_address(hart: Hart, index: int) -> int:
     """Return the address of a handler that belongs to no row."""
     return _machine_code_only(hart, index)
@@ -66,6 +71,11 @@ def _poke64(f: FunctionLowering, a: list[Value]) -> Value:
 def _poke32(f: FunctionLowering, a: list[Value]) -> Value:
     low = f.emit(f"trunc i64 {f.word(a[1])} to i32")
     f.do(f"store i32 {low}, ptr {_pointer(f, a[0])}, align 1")
+    return Value("0")
+
+
+def _sync_code(f: FunctionLowering, a: list[Value]) -> Value:
+    f.do(f"call void @llvm.clear_cache(ptr {_pointer(f, a[0])}, ptr {_pointer(f, a[1])})")
     return Value("0")
 
 
@@ -110,6 +120,7 @@ INTRINSICS: dict[object, Emit] = {
     peek32: _peek(32),
     peek64: _peek(64),
     poke32: _poke32,
+    sync_code: _sync_code,
     poke64: _poke64,
     handler_address: _handler_address,
     execute_row: _execute_row,
@@ -325,5 +336,5 @@ GUEST_RAM = _guest_ram()
 CLEAR_FAST = _clear_fast()
 """What functions need that change a translation."""
 
-PRELUDE = ARITHMETIC + _ram_access() + CLEAR_FAST
+PRELUDE = "declare void @llvm.clear_cache(ptr, ptr)\n" + ARITHMETIC + _ram_access() + CLEAR_FAST
 """What every lowered function may call."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import struct
+from typing import Any
 
 import numpy as np
 
 from vlab.engines import object_cache
+from vlab.engines.relocations import HOSTS
 from vlab.isa.table import standard_rows
 
 NEXT_HOLE = 13
@@ -21,11 +23,6 @@ COUNT = LEAVE + 1
 NONE, PLAIN, LOAD, STORE, BRANCH, JAL, JALR = range(7)
 """Kinds of rows, as the translator sees them; from JAL on they end a block."""
 
-R_64, R_PLT32, R_PC32, R_32, R_32S = 1, 4, 2, 10, 11
-"""Relocations of the x86-64 ABI that can be holes."""
-
-RELOCATIONS = (R_64, R_PLT32, R_PC32, R_32, R_32S)
-
 
 class StencilTable:
     """Code, index and holes as arrays that the translator reads.
@@ -36,7 +33,7 @@ class StencilTable:
     index : uint64, shape (COUNT, 4)
         Offset and size of the code, first hole and number of holes; size 0: no stencil.
     holes : uint64, shape (m, 4)
-        Offset in the stencil, which hole, width in bytes, addend.
+        Offset in the stencil, which hole, how it is patched, addend.
     """
 
     def __init__(self, packed: bytes) -> None:
@@ -54,8 +51,8 @@ class StencilTable:
         return [row.index for row in standard_rows() if sizes[2 * row.index] == 0]
 
 
-def compile_stencils() -> bytes:
-    """Compile the stencils and pack them."""
+def stencil_object(triple: str) -> bytes:
+    """Return the stencils as an ELF object for a host."""
     import llvmlite.binding as llvm
 
     from vlab.engines import stencils
@@ -64,11 +61,17 @@ def compile_stencils() -> bytes:
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    triple = llvm.get_process_triple()
     target = llvm.Target.from_triple(triple)
     machine = target.create_target_machine(opt=2, reloc="static", codemodel="small")
     text = stencils.generate(Module(INTRINSICS, ARITHMETIC))
-    return pack(machine.emit_object(object_cache.optimize(text, machine, triple)))
+    return machine.emit_object(object_cache.optimize(text, machine, triple))
+
+
+def compile_stencils() -> bytes:
+    """Return the stencils for this host, packed."""
+    import llvmlite.binding as llvm
+
+    return pack(stencil_object(llvm.get_process_triple()))
 
 
 def number_of(name: str) -> int:
@@ -83,39 +86,45 @@ def pack(image: bytes) -> bytes:
     """Return the stencils of an ELF object as one block of bytes."""
     from elftools.elf.elffile import ELFFile
 
-    from vlab.engines.stencils import HOLES
-
     elf = ELFFile(io.BytesIO(image))
-    symbols = elf.get_section_by_name(".symtab")
+    host = HOSTS[elf["e_machine"]]
     index = np.zeros((COUNT, 4), np.uint64)
     code, holes = bytearray(), []
     for section in elf.iter_sections():
         if not section.name.startswith(".st."):
             continue
-        body = section.data()
-        relocations = elf.get_section_by_name(".rela" + section.name)
-        found = []
-        for entry in relocations.iter_relocations() if relocations else ():
-            name = symbols.get_symbol(entry["r_info_sym"]).name
-            kind = entry["r_info_type"]
-            if not name.startswith("hole.") or kind not in RELOCATIONS:
-                break  # a constant outside the code: this row stays with the interpreter
-            width = 8 if kind == R_64 else 4
-            which = HOLES.index(name.removeprefix("hole."))
-            found.append((entry["r_offset"], which, width, entry["r_addend"] & (1 << 64) - 1))
-        else:
-            size = len(body)
-            last = max(found, default=None)
-            falls = last is not None and last[:2] == (size - 4, NEXT_HOLE) and body[-5] == 0xE9
-            if falls and size > 5:  # of size 0 it would be none
-                found.remove(last)  # a jump to what lies behind it
-                size -= 5
-            index[number_of(section.name)] = len(code), size, len(holes), len(found)
-            code += body[:size] + bytes(-size % 8)
-            holes += found
+        body, relocations = bytearray(section.data()), relocations_of(elf, section.name)
+        found = relocations and host.holes(body, relocations)
+        if found is None:
+            continue  # a constant outside the code: this row stays with the interpreter
+        size, short = len(body), len(body) - host.jump
+        last = max(found, default=None)
+        falls = last is not None and last[:2] == (size - 4, NEXT_HOLE)
+        if falls and short > 0 and body[short:].startswith(host.opcode):  # of size 0: none
+            found.remove(last)  # a jump to what lies behind it
+            size = short
+        index[number_of(section.name)] = len(code), size, len(holes), len(found)
+        code += body[:size] + bytes(-size % 8)
+        holes += found
     table = np.array(holes, np.uint64)
     head = struct.pack("<QQ", len(code) + 8, len(holes))
     return head + index.tobytes() + table.tobytes() + bytes(code) + bytes(8)
+
+
+def relocations_of(elf: Any, section: str) -> list[tuple[int, int, int, int]] | None:
+    """Return offset, type, hole and addend of each; None if some are no holes."""
+    from vlab.engines.stencils import HOLES
+
+    symbols, found = elf.get_section_by_name(".symtab"), []
+    relocations = elf.get_section_by_name(".rela" + section)
+    for entry in relocations.iter_relocations() if relocations else ():
+        name = symbols.get_symbol(entry["r_info_sym"]).name
+        if not name.startswith("hole."):
+            return None
+        addend = entry["r_addend"] & (1 << 64) - 1
+        which = HOLES.index(name.removeprefix("hole."))
+        found.append((entry["r_offset"], entry["r_info_type"], which, addend))
+    return found
 
 
 def load() -> StencilTable:

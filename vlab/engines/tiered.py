@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import mmap
 import platform
-import sys
 from functools import cache
 
 import numpy as np
 
 from vlab.engines import stencil_table
+from vlab.engines.executable import (
+    NoExecutableMemoryError,
+    executable_memory,
+    processor,
+    runtime,
+)
 from vlab.engines.hot_loops import WORTH, HotLoops
 from vlab.engines.interpreter import Interpreter
 from vlab.engines.stencil_table import BRANCH, JAL, JALR, LOAD, NONE, PLAIN, STORE
@@ -36,21 +41,14 @@ KINDS = {
 @cache
 def unavailable() -> str | None:
     """Return why this host has no translator, None if it has one."""
-    machine = platform.machine().lower()
-    if machine not in ("x86_64", "amd64"):
-        return f"there are no stencils for {machine or 'this processor'} yet"
-    if not sys.platform.startswith("linux"):
-        return f"executable memory on {sys.platform} is not served yet"
+    if processor() is None:
+        return f"there are no stencils for {platform.machine() or 'this processor'} yet"
     try:
         executable_memory(mmap.PAGESIZE).close()
-    except OSError as error:
-        return f"the host denies executable memory ({error.strerror})"
+        runtime()
+    except NoExecutableMemoryError as error:
+        return str(error)
     return None
-
-
-def executable_memory(size: int) -> mmap.mmap:
-    """Return memory that can be written and executed."""
-    return mmap.mmap(-1, size, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
 
 
 SLICE = 4_000_000
@@ -76,6 +74,7 @@ class Translator(Interpreter):
     wait = False
 
     def __init__(self, heat: int = HEAT) -> None:
+        runtime()  # before LLVM's linker looks for it
         super().__init__(heat)
         self.stencils = stencil_table.load()
 

@@ -25,7 +25,8 @@ from vlab.engines.code_cache import (
     flush_code,
     register_or_sink,
 )
-from vlab.engines.intrinsics import handler_address, peek16, peek64, poke32, poke64
+from vlab.engines.intrinsics import handler_address, peek16, peek64, poke64, sync_code
+from vlab.engines.relocations import patch
 from vlab.engines.stencil_table import (
     BRANCH,
     ENTRY,
@@ -117,10 +118,7 @@ def copy(hart: Hart, stencil: int, place: int) -> int:
             value = value + place + size - at
         else:
             value = value + hart.holes[which]
-        if peek64(hole + 16) == 8:
-            poke64(at, value)
-        else:
-            poke32(at, value)
+        patch(at, peek64(hole + 16), value)
         hole = hole + 32
     return place + size
 
@@ -225,6 +223,7 @@ def translate(hart: Hart, slot: int) -> None:
         hart.holes[DELTA] = (offset - head) * 8
         warm(hart, offset)
         place = copy(hart, LEAVE, place)
+    sync_code(begin, place)
     poke64(slot, begin)
     poke64(hart.page_slots + (PAGE_SLOTS - 1) * SLOT_BYTES + HAS_BLOCKS, 1)
     hart.jit_used = (place + 15 & (MASK64 ^ 15)) - hart.jit_pool
