@@ -15,6 +15,7 @@ from vlab.isa.fields import FETCH, MASK64, STORE, Cause
 from vlab.isa.mmu import EMPTY_SET, FAST_FIRST, SET_WORDS, fast_flush, translate
 from vlab.isa.physical import in_ram
 from vlab.isa.pmp import pmp_page_uniform
+from vlab.isa.table import BY_NAME
 from vlab.state import FAST_ENTRIES, FAST_WORDS, LAYOUT, Hart
 
 SLOT_BYTES = 16
@@ -38,6 +39,7 @@ COUNTERS = PAGE_SLOTS * SLOT_BYTES
 """Behind a page's slots: one 16-bit counter a halfword, of taken branches to it."""
 
 PAGE_BYTES = COUNTERS + 4096
+SLTI = BY_NAME["slti"].index
 B_FORMAT, J_FORMAT = FORMATS.index("B"), FORMATS.index("J")
 
 
@@ -232,7 +234,7 @@ def decode_slot(hart: Hart, slot: int, offset: int) -> None:
     rs2 = bits >> 20 & 31
     form = peek64(row + 24)
     imm = immediate(bits, form)
-    variant = 1 if rd == 32 and rs1 == 0 else 0
+    variant = 1 if peek64(row + 16) == SLTI and rd == 32 and rs1 == 0 else 0
     if form == B_FORMAT or form == J_FORMAT:
         variant = 1 if (offset + imm) & MASK64 < 4096 else 0
     handler = hart.handlers + 8 * (FIRST_ROW + 2 * peek64(row + 16) + variant)

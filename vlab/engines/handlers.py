@@ -11,6 +11,7 @@ from functools import cache
 from types import FunctionType
 
 from vlab.engines.atomics import ACCESSES, TEMPLATES, atomics, exchange
+from vlab.engines.csrs import access, by_immediate, writes_always
 from vlab.engines.ir_text import (
     IMM,
     LENGTH,
@@ -26,6 +27,7 @@ from vlab.engines.ir_text import (
     register,
     set_rd,
     tail,
+    write,
 )
 from vlab.engines.lowering import Module
 from vlab.engines.semantics import executor
@@ -233,18 +235,31 @@ def fast(module: Module, row: Instruction) -> str | None:
     """Return the fast handler of a row, None if it has none."""
     if row.kind in TEMPLATES and row not in atomics():
         return None
-    if row.kind == "fence" and module.blocks:
+    if row.kind in ("fence", "csr") and module.blocks:
         return None  # the emulated translator may end a block there
     maker = FAST.get(row.kind)
     return maker(module, row) if maker else None
 
 
-def second(row: Instruction, first: str) -> str:
-    """Return the name of a row's second handler: for places that the first is not for."""
-    if row.kind in ("branch", "jal"):
-        return f"@near.{row.index}"
-    marker = row.name == "slti"
-    return first if row.kind in ("op", "fence") and not marker else f"@slow.{row.index}"
+def fast_csr(module: Module, row: Instruction) -> str:
+    """An access to a CSR that changes nothing but the CSR."""
+    source, place = ("%rs1", "") if by_immediate(row) else ("%rs1.v", register("rs1"))
+    writes = "1" if writes_always(row) else "%rs1"
+    body = (
+        RS1
+        + place
+        + IMM
+        + write("budget", "%budget")
+        + f"  %done = {access(module, row, '%imm', writes, source)}\n"
+        + "  %quick = icmp ne i64 %done, 0\n  br i1 %quick, label %fast, label %slow\nfast:\n"
+        + RD
+        + read("value")
+        + set_rd("%value")
+        + next_slot()
+        + "slow:\n"
+        + tail(f"@slow.{row.index}")
+    )
+    return define(f"op.{row.index}", body)
 
 
 FAST = {
@@ -258,6 +273,7 @@ FAST = {
     "sc": fast_atomic,
     "amo": fast_atomic,
     "fence": fast_fence,
+    "csr": fast_csr,
 }
 
 

@@ -71,7 +71,8 @@ def generate(heat: int = 0, blocks: bool = False) -> str:
         if fast is not None:
             module.chunks.append(fast)
         first = f"@op.{row.index}" if fast else f"@slow.{row.index}"
-        pairs += [first, handlers.second(row, first)]
+        second = f"@near.{row.index}" if row.kind in ("branch", "jal") else f"@slow.{row.index}"
+        pairs += [first, second]
     hot = "@heat" if heat else "@decode"
     table = ["@decode", "@illegal", "@cross", "@next_page", "@dispatch", hot, "@refill", *pairs]
     entries = ", ".join(f"ptr {name}" for name in table)
