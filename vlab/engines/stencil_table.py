@@ -9,18 +9,24 @@ from typing import Any
 import numpy as np
 
 from vlab.engines import object_cache
+from vlab.engines.csrs import PLACES
 from vlab.engines.relocations import HOSTS
-from vlab.isa.table import standard_rows
+from vlab.isa.table import BY_NAME, standard_rows
 
 NEXT_HOLE = 13
 """Index of the hole ``next`` in `vlab.engines.stencils.HOLES`."""
 
 ENTRY = 2 * len(standard_rows())
 LEAVE = ENTRY + 1
-COUNT = LEAVE + 1
-"""Row r has the stencils 2r and 2r + 1 (branches and jumps within the page)."""
+FIRST_CSR = LEAVE + 1
+COUNT = FIRST_CSR + 8 * len(PLACES)
+"""Row r has the stencils 2r and 2r + 1 (branches and jumps within the page), and the CSR at place
+p has eight from ``FIRST_CSR + 8 * p`` on, by funct3 (the first is for accesses that only read)."""
 
-NONE, PLAIN, LOAD, STORE, BRANCH, JAL, JALR = range(7)
+NO_STENCIL = 2 * BY_NAME["csrrw"].index
+"""A number under which there is none: rows of this kind have one for each of the CSRs above."""
+
+NONE, PLAIN, CSR, LOAD, STORE, BRANCH, JAL, JALR = range(8)
 """Kinds of rows, as the translator sees them; from JAL on they end a block."""
 
 
@@ -48,7 +54,8 @@ class StencilTable:
     def missing(self) -> list[int]:
         """Return the rows without a stencil."""
         sizes = self.index.reshape(-1, 4)[:, 1]
-        return [row.index for row in standard_rows() if sizes[2 * row.index] == 0]
+        rows = (row for row in standard_rows() if row.kind != "csr")
+        return [row.index for row in rows if sizes[2 * row.index] == 0]
 
 
 def stencil_object(triple: str) -> bytes:
@@ -56,14 +63,14 @@ def stencil_object(triple: str) -> bytes:
     import llvmlite.binding as llvm
 
     from vlab.engines import stencils
-    from vlab.engines.intrinsics import ARITHMETIC, INTRINSICS
+    from vlab.engines.intrinsics import ARITHMETIC, CLEAR_FAST, INTRINSICS
     from vlab.engines.lowering import Module
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     target = llvm.Target.from_triple(triple)
     machine = target.create_target_machine(opt=2, reloc="static", codemodel="small")
-    text = stencils.generate(Module(INTRINSICS, ARITHMETIC))
+    text = stencils.generate(Module(INTRINSICS, ARITHMETIC + CLEAR_FAST))
     return machine.emit_object(object_cache.optimize(text, machine, triple))
 
 
@@ -79,6 +86,8 @@ def number_of(name: str) -> int:
     words = name.removeprefix(".st.").split(".")
     if words[0] in ("entry", "leave"):
         return ENTRY if words[0] == "entry" else LEAVE
+    if words[0] == "csr":
+        return FIRST_CSR + 8 * int(words[1]) + int(words[2])
     return 2 * int(words[-1]) + (words[0] == "near")
 
 

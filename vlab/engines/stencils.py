@@ -9,12 +9,15 @@ leaves for the interpreter, by the address in a slot.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from vlab.engines.atomics import ACCESSES, exchange
+from vlab.engines.csrs import COUNTERS, PLACES, access, by_immediate, known_beforehand
 from vlab.engines.handlers import LOAD_UNIT, STORE_UNIT, lookup, meaning
 from vlab.engines.ir_text import SIGNATURE, field, read
 from vlab.engines.lowering import Module
 from vlab.isa.fields import LOAD
-from vlab.isa.table import Instruction, standard_rows
+from vlab.isa.table import BY_NAME, Instruction, standard_rows
 
 HOLES = (
     "rd", "rs1", "rs2", "imm", "offset", "link", "delta", "target", "rest", "loads", "stores",
@@ -262,6 +265,41 @@ def fence(module: Module, row: Instruction) -> str:
     return define(str(row.index), jump("@hole.next"))
 
 
+READ = 0
+"""In place of a row's funct3: an access that reads only."""
+
+
+def csr_access(module: Module, row: Instruction, place: int, what: int) -> str:
+    """An access to one of `PLACES`; what does more than it can tell goes to the slow handler."""
+    csr, body, source = PLACES[place], "", "0"
+    if what != READ:
+        source = hole("imm") if by_immediate(row) else "%rs1.v"
+        body += "" if by_immediate(row) else register("rs1")
+    if csr in COUNTERS:
+        now = f"  %now = add i64 %budget, {hole('rest')}\n"
+        body += now + field("budget") + "  store i64 %now, ptr %budget.p\n"
+    body += (
+        f"  %done = {access(module, row, str(int(csr)), str(int(what != READ)), source)}\n"
+        + "  %quick = icmp ne i64 %done, 0\n  br i1 %quick, label %fast, label %slow, !prof !1\n"
+        + "fast:\n"
+        + read("value")
+        + set_rd("%value")
+        + jump("@hole.next")
+        + SLOW
+    )
+    return define(f"csr.{place}.{what}", body)
+
+
+def csr_accesses(module: Module) -> Iterator[str]:
+    """Return the stencils of accesses to CSRs: one that reads, and one a row that writes."""
+    known_beforehand(module)
+    rows = [row for row in standard_rows() if row.kind == "csr"]
+    for place, csr in enumerate(PLACES):
+        yield csr_access(module, BY_NAME["csrrs"], place, READ)
+        for row in rows if csr not in COUNTERS else ():
+            yield csr_access(module, row, place, row.match >> 12 & 7)
+
+
 KINDS = {
     "op": operation, "branch": branch, "jal": jal, "jalr": jalr, "load": load, "store": store,
     "lr": atomic, "sc": atomic, "amo": atomic, "fence": fence,
@@ -273,6 +311,7 @@ assert (LOAD_UNIT, STORE_UNIT) == (1, 1 << 32)  # how `loads` and `stores` are c
 def generate(module: Module) -> str:
     """Return all stencils as LLVM IR text."""
     module.chunks.append(declarations() + entry() + leave())
+    module.chunks += csr_accesses(module)
     for row in standard_rows():
         if row.kind in KINDS:
             module.chunks.append(KINDS[row.kind](module, row))

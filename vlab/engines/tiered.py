@@ -21,7 +21,7 @@ from vlab.engines.executable import (
 )
 from vlab.engines.hot_loops import WORTH, HotLoops
 from vlab.engines.interpreter import Interpreter
-from vlab.engines.stencil_table import BRANCH, JAL, JALR, LOAD, NONE, PLAIN, STORE
+from vlab.engines.stencil_table import BRANCH, CSR, JAL, JALR, LOAD, NONE, PLAIN, STORE
 from vlab.exits import ExitReason
 from vlab.isa.table import INSTRUCTIONS, STANDARD
 from vlab.state import Hart
@@ -34,7 +34,7 @@ CODE_BYTES = 16 << 20
 
 KINDS = {
     "op": PLAIN, "fence": PLAIN, "load": LOAD, "lr": LOAD, "store": STORE, "sc": STORE,
-    "amo": STORE, "branch": BRANCH, "jal": JAL, "jalr": JALR,
+    "amo": STORE, "csr": CSR, "branch": BRANCH, "jal": JAL, "jalr": JALR,
 }  # fmt: skip
 
 

@@ -25,16 +25,20 @@ from vlab.engines.code_cache import (
     flush_code,
     register_or_sink,
 )
+from vlab.engines.csrs import NO_PLACE, csr_place
 from vlab.engines.intrinsics import handler_address, peek16, peek64, poke64, sync_code
 from vlab.engines.relocations import patch
 from vlab.engines.stencil_table import (
     BRANCH,
+    CSR,
     ENTRY,
+    FIRST_CSR,
     JAL,
     JALR,
     LEAVE,
     LOAD,
     NEXT_HOLE,
+    NO_STENCIL,
     NONE,
     PLAIN,
     STORE,
@@ -77,7 +81,21 @@ def kind_of(hart: Hart, offset: int) -> int:
     row = peek64(candidate + 16)
     if row == SLTI and bits >> 7 & 31 == 0 and bits >> 15 & 31 == 0:
         return NONE  # the marker
-    return peek64(hart.row_kinds + 8 * row)
+    kind = peek64(hart.row_kinds + 8 * row)
+    if kind == CSR and peek64(hart.stencil_index + 32 * csr_stencil(bits) + 8) == 0:
+        return NONE
+    return kind
+
+
+def csr_stencil(bits: int) -> int:
+    """Return the stencil of an access to a CSR: of size 0 if it has none."""
+    place = csr_place(bits >> 20)
+    if place == NO_PLACE:
+        return NO_STENCIL
+    what = bits >> 12 & 7
+    if what & 3 != 1 and bits >> 15 & 31 == 0:
+        what = 0  # csrrs and csrrc of nothing only read
+    return FIRST_CSR + 8 * place + what
 
 
 def measure(hart: Hart, offset: int) -> None:
@@ -173,7 +191,11 @@ def emit(hart: Hart, offset: int, head: int, place: int) -> int:
             hart.holes[TARGET] = (offset + imm - head) * 8
             warm(hart, (offset + imm) & MASK64)
     hart.holes[HANDLER] = handler * 8
-    return copy(hart, 2 * row + near, place)
+    stencil = 2 * row + near
+    if kind == CSR:
+        stencil = csr_stencil(bits)
+        hart.holes[IMM] = bits >> 15 & 31  # what immediate forms write
+    return copy(hart, stencil, place)
 
 
 def handler_index(row: int, variant: int) -> int:
