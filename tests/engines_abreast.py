@@ -57,6 +57,7 @@ def shared(left_out: Iterable[str]) -> np.ndarray:
 SHARED = shared([*HOST_ONLY, *BLOCKS])
 
 SLICES = (1, 1, 2, 3, 7, 20, 50, 200)
+LONG = (300, 400, 500)
 LINES = (1, 3, 5, 7, 9, 11)
 
 
@@ -133,7 +134,8 @@ class Abreast:
     def __init__(self, seed: int, chosen: Sequence[Any] = (), shared: np.ndarray = SHARED) -> None:
         self.seed, self.shared = seed, shared
         self.rng = random.Random(seed)
-        program = Program(seed, loops=seed % 100 >= 80)
+        loops = seed % 100 >= 80
+        program, self.slices = Program(seed, loops=loops), (*SLICES, *(LONG if loops else ()))
         self.engines = tuple(chosen) or engines()
         self.harts = tuple(self._hart(engine, program) for engine in self.engines)
         if not chosen:
@@ -156,11 +158,13 @@ class Abreast:
         rng, first = self.rng, self.harts[0]
         while first.limit - first.budget + first.vectored < instructions:
             before = first.limit - first.budget
-            self.slice(budget := rng.choice(SLICES))
+            self.slice(budget := rng.choice(self.slices))
             if budget > 10 and first.limit - first.budget == before:
                 self.rescue()
             lines = 1 << rng.choice(LINES) if rng.random() < 0.1 else 0
             jump = rng.choice(CODE_PAGES) + 2 * rng.randrange(2048) if rng.random() < 0.02 else None
+            if first.time_fresh and rng.random() < 0.3:
+                jump = first.pc + 4  # another access to a CSR may come first
             for hart in self.harts:
                 hart.lines = lines
                 if jump is not None:

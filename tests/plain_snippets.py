@@ -8,7 +8,7 @@ from functools import cache
 
 from vlab.isa.decode import decode
 from vlab.isa.rvc import encode, expand
-from vlab.isa.table import BY_NAME, INSTRUCTIONS, Instruction
+from vlab.isa.table import BY_NAME, INSTRUCTIONS, PLACES, Instruction
 
 RESERVED = {2, 8, *range(16, 32)}
 BASES = (2, 2, 8, 8, 16, 16, 17, 17, 18, 18, 19, 19, 20, 20, 23, 23, 28, 28, 24)
@@ -48,15 +48,17 @@ class PlainSnippets:
     """
 
     def __init__(self, rng: random.Random, strict: bool) -> None:
-        self.rng, self.strict = rng, strict
+        self.rng, self.strict, self.in_loops = rng, strict, IN_LOOPS
         self.items: list[tuple[int, int, tuple[Instruction, int, int, int, int] | None]] = []
         self.size = 0
 
     # -- putting instructions down ------------------------------------------------
 
     def put(self, name: str, rd: int = 0, rs1: int = 0, rs2: int = 0, imm: int = 0) -> None:
-        """Put down a 32-bit instruction."""
-        self.put_bits(encode(BY_NAME[name], rd, rs1, rs2, imm), 4)
+        """Put down a 32-bit instruction; an immediate in the place of ``rs1`` is given as that."""
+        row = BY_NAME[name]
+        small = rs1 << PLACES["uimm"] if "uimm" in row.fields else 0
+        self.put_bits(encode(row, rd, rs1, rs2, imm) | small, 4)
 
     def put_bits(self, bits: int, length: int) -> None:
         """Put down an encoding."""
@@ -212,14 +214,18 @@ class PlainSnippets:
                 imm=self.rng.choice((8, 9) if self.strict else (8, 9, 10, 12, 16)),
             )
 
-    def loop(self) -> None:
-        self.put("addi", 29, imm=self.rng.randrange(2, 7))
+    def loop(self, most: int = 7) -> None:
+        """Go round a few times; ``most`` is a power of two less 1."""
+        self.put("addi", 29, imm=self.rng.randrange(2, most))
         start = len(self.items)
         for _ in range(self.rng.randrange(1, 4)):
-            getattr(self, self.rng.choice(IN_LOOPS))()
-        self.put("andi", 29, 29, imm=7)  # whoever jumped into the loop brought any number
+            getattr(self, self.rng.choice(self.in_loops))()
+        self.put("andi", 29, 29, imm=most)  # whoever jumped into the loop brought any number
         self.put("addi", 29, 29, imm=-1)
         self.jump(BY_NAME["blt"], 0, 0, 29, start - len(self.items))
+
+    def long_loop(self) -> None:
+        self.loop(63)
 
     def again(self) -> None:
         """Go back some way, as long as registers say so that the code in between changes."""

@@ -185,7 +185,7 @@ class Program:
         else:
             page = DATA + 4096 * rng.choice((entry % 8, entry % 8, rng.randrange(DATA_PAGES)))
             flags |= PTE_U if (page - DATA >> 12 < 4) ^ (rng.random() < 0.1) else 0
-            flags |= rng.choice((*[PTE_R | PTE_W] * 4, PTE_R, PTE_X))
+            flags |= rng.choice((*[PTE_R | PTE_W] * 4, PTE_R, PTE_X, PTE_X))
         return page >> 2 | flags
 
     def _page_tables(self) -> None:

@@ -7,6 +7,8 @@ import random
 from plain_snippets import CONFIGS, LEAVES, PMPS, PTES, PlainSnippets
 
 from vlab.isa.fields import Csr
+from vlab.isa.rvc import encode
+from vlab.isa.table import INSTRUCTIONS
 
 READABLE = (Csr.SSTATUS, Csr.SIE, Csr.SIP, Csr.STVEC, Csr.SCOUNTEREN, Csr.SSCRATCH, Csr.SEPC,
             Csr.SCAUSE, Csr.STVAL, Csr.SATP, Csr.MSTATUS, Csr.MISA, Csr.MEDELEG, Csr.MIDELEG,
@@ -48,6 +50,8 @@ class Snippets(PlainSnippets):
     def __init__(self, rng: random.Random, privilege: str, strict: bool, sets_traps: bool) -> None:
         super().__init__(rng, strict)
         self.privilege = privilege
+        if privilege != "U":
+            self.in_loops = (*self.in_loops, "plain_csr")
         self.status = STATUS_BITS + (TRAPPING if sets_traps else ()) + (() if strict else TVM)
 
     def read_csr(self) -> None:
@@ -66,6 +70,46 @@ class Snippets(PlainSnippets):
             csr, value = rng.choice(MASKED[machine])
             self.bits(5, value & rng.getrandbits(12))
             self.put(rng.choice(("csrrw", "csrrs", "csrrc")), self.target(), 5, imm=csr)
+
+    def plain_csr(self) -> None:
+        """Read and write CSRs that do nothing of their own."""
+        rng = self.rng
+        for _ in range(rng.randrange(1, 4)):
+            if rng.random() < 0.4:
+                csr = rng.choice((Csr.SSTATUS, Csr.SCAUSE, Csr.INSTRET, Csr.INSTRET))
+                csr = (
+                    csr if self.strict or rng.random() < 0.8 else rng.choice((Csr.CYCLE, Csr.TIME))
+                )
+                self.put(rng.choice(("csrrs", "csrrc", "csrrsi")), self.target(), 0, imm=csr)
+            else:
+                name = rng.choice(("csrrw", "csrrs", "csrrc", "csrrwi", "csrrsi", "csrrci"))
+                rs1 = rng.randrange(32) if name.endswith("i") else self.source()
+                csr = rng.choice(ANY_VALUE[0] if self.strict else (*ANY_VALUE[0], Csr.SCAUSE))
+                self.put(name, self.target(), rs1, imm=csr)
+
+    def allow(self) -> None:
+        """Access a page while something more is allowed, and when it no longer is."""
+        row = self.rng.choice([r for r in INSTRUCTIONS if r.kind in ("load", "store")])
+        base, bits = self.rng.choice((18, 19)), self.rng.choice((1 << 18, 1 << 19))
+        access = encode(row, self.target(), base, self.source(), row.width)
+        self.bits(5, bits)
+        self.put("csrrs", 0, 5, imm=Csr.SSTATUS)
+        self.put_bits(access, 4)
+        self.bits(5, bits)
+        self.put("csrrc", 0, 5, imm=Csr.SSTATUS)
+        self.put_bits(access, 4)
+
+    def let_in(self) -> None:
+        """Keep an interrupt pending for a while, then enable it."""
+        rng = self.rng
+        self.put("csrrci", 0, 2, imm=Csr.SSTATUS)
+        self.bits(5, 0x222)
+        self.put("csrrs", 0, 5, imm=Csr.SIE)
+        self.put("csrrsi", 0, 2, imm=Csr.SIP)
+        self.put_bits(self.plain(), 4)
+        self.put("addi", 5, imm=2)
+        name = rng.choice(("csrrs", "csrrsi"))
+        self.put(name, self.target(), 2 if name == "csrrsi" else 5, imm=Csr.SSTATUS)
 
     def set_status(self) -> None:
         machine = self.privilege == "M" or self.rng.random() < 0.1
@@ -181,8 +225,9 @@ class Snippets(PlainSnippets):
 USER = {"arithmetic": 16, "memory": 24, "short_memory": 6, "atomic": 5, "reserve": 4, "branch": 8,
         "call": 3, "loop": 6, "modify": 3, "far": 1, "system_call": 2, "garbage": 0.3,
         "order": 1, "read_csr": 0.5}  # fmt: skip
-SUPERVISOR = {"set_csr": 4, "set_status": 4, "fence": 2, "remap": 4, "read_table": 2,
-              "switch": 2, "leave": 1, "read_csr": 3}  # fmt: skip
+SUPERVISOR = {"set_csr": 4, "plain_csr": 4, "let_in": 1, "set_status": 4, "allow": 2,
+              "fence": 2, "remap": 4, "read_table": 2, "switch": 2, "leave": 1,
+              "read_csr": 3}  # fmt: skip
 MACHINE = {
     "set_csr": 5,
     "set_status": 4,
@@ -195,5 +240,5 @@ MACHINE = {
 WEIGHTS = {"U": USER, "S": USER | SUPERVISOR, "M": USER | SUPERVISOR | MACHINE}
 """How often each snippet is chosen, by privilege."""
 
-LOOPS = {"again": 12, "function": 5}
+LOOPS = {"again": 12, "function": 5, "long_loop": 6}
 """Added to these where pages are to contain loops."""

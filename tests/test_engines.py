@@ -36,7 +36,7 @@ def test_random_programs_exercise_everything() -> None:
     seen: Counter[str] = Counter()
     for seed in range(PROGRAMS):
         seen.update(outcome(seed))
-    percent = {"loads": 6, "stores": 3, "tlb_misses": 2, "privilege 0": 5, "privilege 1": 15}
+    percent = {"loads": 6, "stores": 3, "tlb_misses": 1.5, "privilege 0": 5, "privilege 1": 15}
     for name, least in percent.items():
         assert 100 * seen[name] > least * seen["retired"], name
     for cause in (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 15):
@@ -55,7 +55,7 @@ def test_random_programs_translate_everything(kind: str) -> None:
     for seed in range(PROGRAMS + WITH_LOOPS):
         seen.update(outcome(seed))
     assert seen[f"block {kind}"] > 100
-    assert seen[f"loop {kind}"] > 10
+    assert seen[f"loop {kind}"] > 5
 
 
 def test_the_long_run_counts_what_retires() -> None:

@@ -9,13 +9,13 @@ may be accessed; while it does neither, it is one of these accesses.
 from __future__ import annotations
 
 import inspect
-import textwrap
 from functools import cache
 from types import FunctionType
 
 from vlab.engines.lowering import Module
 from vlab.isa import csr as csrs
 from vlab.isa.csr import csr_check, csr_read, csr_write, pending
+from vlab.isa.decode import Decoded
 from vlab.isa.fields import MASK64, MXR, SSTATUS_WRITABLE, SUM, Csr
 from vlab.isa.table import INSTRUCTIONS, ON_CHANGE, Instruction
 from vlab.state import Hart
@@ -105,6 +105,11 @@ ON_CHANGE.append(accesses.cache_clear)
 def writes_always(row: Instruction) -> bool:
     """Return whether a row writes even if its register or immediate is zero."""
     return row.name.startswith("csrrw")
+
+
+def writes(decoded: Decoded) -> bool:
+    """Return whether an instruction writes."""
+    return writes_always(decoded.row) or decoded.rs1 != 0
 
 
 def by_immediate(row: Instruction) -> bool:

@@ -70,6 +70,7 @@ def lightly(module: Any, machine: Any) -> None:
     passes.add_instruction_combine_pass()
     passes.add_aggressive_dce_pass()
     passes.add_simplify_cfg_pass()
+    passes.add_global_dead_code_eliminate_pass()
     passes.run(module, builder)
 
 

@@ -15,6 +15,7 @@ from itertools import pairwise
 
 from vlab.engines.atomics import ACCESSES, exchange
 from vlab.engines.code_cache import DISPATCH, FIRST_ROW, REFILL
+from vlab.engines.csrs import access, by_immediate, known_beforehand, writes
 from vlab.engines.handlers import LOAD_UNIT, STORE_UNIT, meaning
 from vlab.engines.ir_text import SIGNATURE, read
 from vlab.engines.loops import PAGE, Loop, Step
@@ -370,6 +371,21 @@ class LoopCode:
     def fence(self, step: Step) -> None:
         """A fence: nothing to do."""
 
+    def csr(self, step: Step) -> None:
+        """An access to a CSR; what does more than it can tell leaves."""
+        d = step.decoded
+        self.do(f"store i64 {self.counted(*self.path)[0]}, ptr %budget.p, {RECORD}")
+        source = str(d.rs1) if by_immediate(d.row) else self.get(d.rs1)
+        written = str(int(writes(d)))
+        done = self.new(access(self.module, d.row, str(d.imm), written, source))
+        quick = self.new(f"icmp ne i64 {done}, 0")
+        fast, slow = self.name("fast"), self.name("slow")
+        self.do(f"br i1 {quick}, label %{fast}, label %{slow}, !prof !1")
+        self.label(slow)
+        self.leave_from(step.offset, self.handler_of(step, True))
+        self.label(fast)
+        self.put(d.rd, self.new(f"load i64, ptr %value.p, {RECORD}"))
+
     # -- the whole ------------------------------------------------------------
 
     def text(self) -> str:
@@ -386,7 +402,8 @@ class LoopCode:
             self.do(f"store i64 {value}, ptr %x{register}")
         self.do("store i64 %budget, ptr %budget.now")
         self.do("store i64 %data, ptr %data.now")
-        self.do(f"%pc.p = getelementptr i64, ptr %hart, i64 {LAYOUT['pc'][0]}")
+        for place in ("pc", "budget", "value"):
+            self.do(f"%{place}.p = getelementptr i64, ptr %hart, i64 {LAYOUT[place][0]}")
         self.lines += (read("page_pc") + read("page_slots") + read("handlers")).splitlines()
         self.lines += read("data_set").splitlines()
         self.do("%set = getelementptr i64, ptr %hart, i64 %data_set")
@@ -422,8 +439,11 @@ ENTRY_SHIFT = (FAST_WORDS * 8).bit_length() - 1
 
 def generate(loop: Loop) -> str:
     """Return a loop's module as LLVM IR text."""
-    from vlab.engines.intrinsics import ARITHMETIC, INTRINSICS
+    from vlab.engines.intrinsics import ARITHMETIC, CLEAR_FAST, INTRINSICS
 
     module = Module(INTRINSICS, ARITHMETIC)
+    if any(step.decoded.row.kind == "csr" for step in loop.steps.values()):
+        module.chunks.append(CLEAR_FAST)
+        known_beforehand(module)
     module.chunks.append(LoopCode(module, loop).text())
     return module.text()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from vlab.engines.csrs import COUNTERS, NO_PLACE, PLACES, csr_place, writes
 from vlab.isa.bits import signed
 from vlab.isa.decode import Decoded, decode
 from vlab.isa.table import STANDARD
@@ -17,7 +18,7 @@ PAGE = 4096
 MOST = 300
 """Instructions of a loop at most."""
 
-TRANSLATED = ("op", "load", "store", "branch", "jal", "jalr", "lr", "sc", "amo", "fence")
+TRANSLATED = ("op", "load", "store", "branch", "jal", "jalr", "lr", "sc", "amo", "fence", "csr")
 RA = 1
 REACHES = (PAGE, 1024, 256)
 """How far from the instruction to look, in bytes: the first that finds no more than `MOST`."""
@@ -61,7 +62,15 @@ def instruction_at(page: bytes, offset: int) -> Decoded | None:
         return None
     if decoded.row.name == "slti" and decoded.rd == decoded.rs1 == 0:
         return None  # the marker
+    if decoded.row.kind == "csr" and not is_plain(decoded):
+        return None
     return decoded
+
+
+def is_plain(decoded: Decoded) -> bool:
+    """Return whether an access to a CSR has a fast path."""
+    place = csr_place(decoded.imm)
+    return place != NO_PLACE and not (PLACES[place] in COUNTERS and writes(decoded))
 
 
 def ways_of(offset: int, decoded: Decoded, returns: set[int]) -> list[int]:
