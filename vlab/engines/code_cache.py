@@ -58,10 +58,11 @@ def drop_code(hart: Hart, address: int, width: int) -> None:
     if peek64(writes + HAS_BLOCKS) != 0:
         fresh_slots(hart, base)
         return
-    offset = address & 0xFFE
-    first = offset - 2 if offset > 0 else 0
+    end = (address & 0xFFF) + width
+    first = address & 0xFFE
+    first = first - 2 if first > 0 else 0
     decoder = handler_address(hart, DECODE)
-    while first < offset + width and first < 4096:
+    while first < end and first < 4096:
         poke64(base + (first >> 1) * SLOT_BYTES, decoder)
         first = first + 2
 
