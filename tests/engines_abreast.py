@@ -33,7 +33,7 @@ HOST_ONLY = {
     "ram_pointer", "code_map", "code_pool", "code_used", "code_limit", "page_pc", "page_slots",
     "page_bits", "jit_pool", "jit_used", "jit_limit", "stencil_code", "stencil_index",
     "stencil_holes", "row_kinds", "holes", "decode_buckets", "decode_rows", "decode_rvc",
-    "handlers", "scratch_slot",
+    "handlers", "scratch_slot", "walk_lines", "walks_again", "walks_short",
     "fast", "fast_used", "data_set", "fetch_set", "bits", "length", "fault", "fault_address",
     "value", "last_address", "walk_level", "walk_address",
     "exit_addr", "exit_size", "exit_value", "exit_reg", "exit_signed",
@@ -227,7 +227,9 @@ class Abreast:
         for engine, hart in zip(self.engines, self.harts, strict=True):
             if type(engine) is Translator:
                 self.seen.update(f"block {kind}" for kind in translated_kinds(hart))
+            self.seen[f"{engine.name} walks again"] += hart.walks_short
             if type(engine) is Looping:
+                self.seen["loops walk again"] += hart.walks_short
                 for kind, count in hart.hot_loops.kinds.items():
                     self.seen[f"loop {kind}"] += count
 

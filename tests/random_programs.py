@@ -75,6 +75,9 @@ class Program:
     def __init__(self, seed: int, strict: bool = False, loops: bool = False) -> None:
         self.rng = random.Random(seed)
         self.strict = strict
+        self.open = seed % 2 == 1
+        """PMP lets all accesses through at first, as firmware and kernels set it."""
+
         self.image = bytearray(SIZE)
         for offset in range(0, DATA_PAGES * 4096, 8):
             self.store(DATA + offset, self.value())
@@ -163,6 +166,7 @@ class Program:
         self.store(table + PMPS + 8 * number, page >> 2 if top else page >> 2 & ~ones | ones >> 1)
         modes = (0, 8, 24) if self.strict else (0, 8, 16, 24)
         low = [rng.choice((0, 1, 3, 5, 7, 7)) | rng.choice(modes) for _ in range(4)]
+        low[0] = 0x1F if self.open else low[0]
         self.put(table + CONFIGS + 8 * number, bytes([*low, 0, 0, 0, 0x1F]))
 
     # -- page tables ------------------------------------------------------------
@@ -223,12 +227,13 @@ class Program:
         csrs = {
             Csr.PMPADDR0 + 7: (1 << 54) - 1,
             Csr.PMPCFG0: 0x1F << 56,
+            **({Csr.PMPADDR0: (1 << 54) - 1, Csr.PMPCFG0: 0x1F} if self.open else {}),
             Csr.MTVEC: M_VECTOR | rng.choice((0, 1)),
             Csr.STVEC: S_VECTOR | rng.choice((0, 1)),
             Csr.MEDELEG: delegated | (4 if delegates_illegal else 0),
             Csr.MIDELEG: rng.choice((0, 0x222, 0x202)),
             Csr.MIE: rng.choice((0, 0xAAA, 0xAAA)),
-            **{Csr.PMPADDR0 + entry: 0 for entry in range(4)},
+            **{Csr.PMPADDR0 + entry: 0 for entry in range(self.open, 4)},
             Csr.MCOUNTEREN: rng.choice((0, 5, 7)),
             Csr.SCOUNTEREN: rng.choice((0, 5, 7)),
             Csr.MENVCFG: 1 << 61 if self.strict else 0,  # hardware sets A and D (Svadu)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 from collections.abc import Callable
 from typing import Protocol
@@ -17,7 +18,11 @@ MASK64 = (1 << 64) - 1
 def anonymous(size: int) -> mmap.mmap:
     """Return zeroed memory of the host; where it is private, reading it takes none either."""
     if hasattr(mmap, "MAP_ANONYMOUS"):
-        return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        private = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        if hasattr(mmap, "MADV_HUGEPAGE"):
+            with contextlib.suppress(OSError):  # the host may be built without
+                private.madvise(mmap.MADV_NOHUGEPAGE)
+        return private
     return mmap.mmap(-1, size)
 
 

@@ -120,11 +120,14 @@ FIELDS: tuple[tuple[str, int, str], ...] = (
     # the engine's lookup cache: an inclusive subset of the architectural TLB
     ("data_set", 1, "index of the first word of the set that data accesses use"),
     ("fetch_set", 1, "index of the first word of the set that fetches use"),
-    ("fast_used", 1, "1 if any entry may be valid"),
+    ("fast_used", 1, "bit per set: 1 if any entry of it may be valid"),
     ("fast", FAST_SETS * FAST_ENTRIES * FAST_WORDS, "see FAST_WORDS"),
     # the interpreter's cache of decoded instructions
     ("code_map", 1, "host address: per RAM page, host address of its decoded slots or 0"),
     ("code_pool", 1, "host address of the pool of decoded pages"),
+    ("walk_lines", 1, "host address of the walks that the engine remembers"),
+    ("walks_again", 1, "walks that it made by them and has not counted yet"),
+    ("walks_short", 1, "walks that it made by them"),
     ("code_used", 1, "decoded pages in use"),
     ("code_limit", 1, "decoded pages that the pool holds"),
     ("page_pc", 1, "virtual address of the page being executed"),

@@ -9,10 +9,11 @@ two handlers: the second serves branches that stay in their page, and the marker
 from __future__ import annotations
 
 from vlab.engines.intrinsics import execute_row, handler_address, peek16, peek32, peek64, poke64
+from vlab.engines.walk_cache import EVICTED_CODE, PAGE_MASK, fetch_again, remember_walk
 from vlab.isa.decode import FORMATS, immediate
 from vlab.isa.execute import CONTINUE, fetch, illegal, raise_trap
 from vlab.isa.fields import FETCH, MASK64, STORE, Cause
-from vlab.isa.mmu import EMPTY_SET, FAST_FIRST, SET_WORDS, fast_flush, translate
+from vlab.isa.mmu import EMPTY_SET, FAST_FIRST, SET_WORDS, fast_flush, translate, use_set
 from vlab.isa.physical import in_ram
 from vlab.isa.pmp import pmp_page_uniform
 from vlab.isa.table import BY_NAME
@@ -22,10 +23,10 @@ SLOT_BYTES = 16
 PAGE_SLOTS = 2050
 """One per halfword, one that leads to the next page, one that counts stores to the page."""
 
-DECODE, ILLEGAL, CROSS, NEXT_PAGE, DISPATCH, HEAT, REFILL = range(7)
+DECODE, ILLEGAL, CROSS, NEXT_PAGE, DISPATCH, HEAT, LOAD_AGAIN, STORE_AGAIN = range(8)
 """Handlers that belong to no row, by their index in the handler table."""
 
-FIRST_ROW = 7
+FIRST_ROW = 8
 STEP = 3
 """Result of `enter_page`: the page cannot be cached, execute one instruction without."""
 
@@ -86,7 +87,7 @@ def fill_fast(hart: Hart, va: int, pa: int, access: int) -> None:
         hart.fast[i + 1] = MASK64
         hart.fast[i + 2] = MASK64
         hart.fast[i + 3] = addend
-    hart.fast_used = 1
+    use_set(hart, first)
     if access == FETCH:
         hart.fast[i + 2] = vpage
     elif access == STORE:
@@ -98,22 +99,29 @@ def fill_fast(hart: Hart, va: int, pa: int, access: int) -> None:
 def after_access(hart: Hart, va: int, access: int, width: int) -> None:
     """Fill the fast lookup after a load or store that went the slow way and succeeded."""
     if hart.fault == 0 and (va & 0xFFF) + width <= 4096:
+        remember_walk(hart, va, access)
         fill_fast(hart, va, hart.last_address, access)
 
 
-def refill(hart: Hart, va: int, access: int, width: int) -> int:
-    """Translate a load's or store's address that missed the lookup; return 1 if it is there now.
+def refill(hart: Hart, va: int, key: int, lookup: int, access: int, walked: int) -> int:
+    """Translate an address for a hot loop, if `walk_again` returned ``walked`` and could not.
 
-    On 0 the instruction is to go the slow way, where whatever was done here is found done: a
-    translation that is in the TLB, or nothing (a walk that faults is not counted here).
+    Returns what leads from the address to the host's. On 0 the instruction is to go the slow
+    way, where whatever was done here is found done: a translation that is in the TLB, or nothing
+    (a walk that faults is not counted here).
     """
-    if va & (width - 1) != 0 or hart.data_set == FAST_FIRST + EMPTY_SET * SET_WORDS:
+    if walked == EVICTED_CODE:
+        # The next instruction fetches from the page again; after a store it might not find it.
+        if access == STORE or fetch_again(hart, hart.page_pc) != hart.page_bits:
+            return 0
+        return peek64(lookup + 24)
+    if key & 7 != 0 or hart.data_set == FAST_FIRST + EMPTY_SET * SET_WORDS:
         return 0
     walks = hart.walks
     references = hart.walk_references
     misses = hart.tlb_misses
     updates = hart.ad_updates
-    pa = translate(hart, va, access, width)
+    pa = translate(hart, va, access, 1)
     if hart.fault != 0:
         if hart.tlb_misses == misses:
             hart.walks = walks
@@ -121,13 +129,14 @@ def refill(hart: Hart, va: int, access: int, width: int) -> int:
         return 0
     if hart.ad_updates != updates:
         return 0  # may have written to the code being executed
+    if hart.tlb_misses != misses:
+        remember_walk(hart, va, access)
     fill_fast(hart, va, pa, access)
-    data = hart.data_set - FAST_FIRST + (va >> 12 & (FAST_ENTRIES - 1)) * FAST_WORDS
     code = hart.fetch_set - FAST_FIRST + (hart.page_pc >> 12 & (FAST_ENTRIES - 1)) * FAST_WORDS
     if hart.fast[code + 2] != hart.page_pc:
         return 0  # evicted: the next fetch misses
-    tag = hart.fast[data + 1] if access == STORE else hart.fast[data]
-    return 1 if tag == va & (MASK64 ^ 0xFFF) else 0
+    tag = peek64(lookup + 8) if access == STORE else peek64(lookup)
+    return peek64(lookup + 24) if tag == va & PAGE_MASK else 0
 
 
 def flush_code(hart: Hart) -> None:
@@ -175,6 +184,9 @@ def enter_page(hart: Hart) -> int:
     `CONTINUE`: dispatch again (also after a trap was taken); `EXIT`; or `STEP`.
     """
     pc = hart.pc
+    host = fetch_again(hart, pc & PAGE_MASK)
+    if host != 0 and peek64(hart.code_map + ((host - hart.ram_pointer) >> 12) * 8) != 0:
+        return CONTINUE
     pa = translate(hart, pc, FETCH, 2)
     if hart.fault != 0:
         return raise_trap(hart, hart.fault, hart.fault_address)
@@ -185,6 +197,7 @@ def enter_page(hart: Hart) -> int:
     page = (pa - hart.ram_base) >> 12
     if peek64(hart.code_map + page * 8) == 0:
         allocate_page(hart, page)
+    remember_walk(hart, pc, FETCH)
     fill_fast(hart, pc, pa, FETCH)
     return CONTINUE
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from vlab.engines.code_cache import SLOT_BYTES, STEP
 from vlab.engines.ir_text import LENGTH, PC, define, field, read, tail, warmer, write
+from vlab.engines.walk_cache import EVICTED_CODE
 from vlab.exits import ExitReason
 from vlab.isa.execute import EXIT
+from vlab.isa.fields import LOAD, STORE
 from vlab.state import FAST_ENTRIES, FAST_WORDS
 
 
@@ -43,6 +45,30 @@ def physical(offset: str) -> str:
   %pa = add i64 %pa.p, {offset}
 """
     )
+
+
+def again(name: str, access: int) -> str:
+    """Return the functions for an access that missed the lookup: a handler's, and a hot loop's."""
+    words = "ptr %hart, i64 %va, i64 %key, i64 %lookup"
+    return f"""define internal i64 @{name}_walk({words}) noinline {{
+  %addend = call i64 @py.walk_again({words}, i64 {access})
+  ret i64 %addend
+}}
+define internal preserve_mostcc i64 @{name}_refill({words}, i64 %walked) noinline cold {{
+  %addend = call i64 @py.refill({words}, i64 {access}, i64 %walked)
+  ret i64 %addend
+}}
+define internal preserve_mostcc i64 @{name}_again({words}) {{
+  %walked = call i64 @py.walk_again({words}, i64 {access})
+  %served = icmp ugt i64 %walked, {EVICTED_CODE}
+  br i1 %served, label %done, label %refill, !prof !1
+done:
+  ret i64 %walked
+refill:
+  %addend = call preserve_mostcc i64 @{name}_refill({words}, i64 %walked)
+  ret i64 %addend
+}}
+"""
 
 
 def common(heat: int, blocks: bool = False) -> str:
@@ -265,12 +291,9 @@ stay:
             + write("pc", "%following")
             + tail("@dispatch"),
         )
-        + """define internal preserve_mostcc i64
-@refill(ptr %hart, i64 %va, i64 %kind, i64 %width) {
-  %filled = call i64 @py.refill(ptr %hart, i64 %va, i64 %kind, i64 %width)
-  ret i64 %filled
-}
-"""
+        + """"""
+        + again("load", LOAD)
+        + again("store", STORE)
         + f"""define i64 @run(ptr %hart) {{
   %status = call i64 @py.check_interrupt(ptr %hart)
   %exits = icmp eq i64 %status, 1
@@ -279,6 +302,7 @@ start:
 {read("budget")}  call void @dispatch(ptr %hart, ptr null, i64 %budget, i64 0)
   br label %leave
 leave:
+  %counted = call i64 @py.count_walks(ptr %hart)
   %settled = call i64 @py.settle(ptr %hart)
 {read("exit_reason")}  ret i64 %exit_reason
 }}

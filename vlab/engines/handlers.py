@@ -31,12 +31,14 @@ from vlab.engines.ir_text import (
 )
 from vlab.engines.lowering import Module
 from vlab.engines.semantics import executor
+from vlab.engines.walk_cache import EVICTED_CODE, kind_bit, walk_mode
 from vlab.isa.execute import EXIT
 from vlab.isa.fields import LOAD
 from vlab.isa.table import INSTRUCTIONS, ON_CHANGE, Instruction
 from vlab.state import FAST_ENTRIES, FAST_WORDS
 
 LOAD_UNIT, STORE_UNIT = 1, 1 << 32
+ATOMIC_VA = "  %va = add i64 %rs1.v, 0\n"
 
 
 def meaning(module: Module, row: Instruction, **values: str) -> str:
@@ -211,7 +213,7 @@ def fast_atomic(module: Module, row: Instruction) -> str:
     body = (
         RS1
         + register("rs1")
-        + "  %va = add i64 %rs1.v, 0\n"
+        + ATOMIC_VA
         + lookup(0 if reads else 1, row.width)
         + RS2
         + register("rs2")
@@ -277,8 +279,41 @@ FAST = {
 }
 
 
+def try_again(module: Module, row: Instruction) -> str:
+    """Return lines that go back to the fast handler if a remembered walk fills the lookup."""
+    access, width = ACCESSES[row.kind], row.width or 8
+    name = "load" if access == LOAD else "store"
+    seek = lookup(0, width).split("  %hit")[0]
+    return (
+        RS1
+        + register("rs1")
+        + (IMM + "  %va = add i64 %rs1.v, %imm\n" if row.kind in ("load", "store") else ATOMIC_VA)
+        + seek
+        + f"""  %mode = call i64 {module.name_of(walk_mode)}(ptr %hart)
+  %bits = or i64 %mode, {kind_bit(access)}
+  %key = or i64 %masked, %bits
+  %lookup = ptrtoint ptr %entry to i64
+  %addend = call i64 @{name}_walk(ptr %hart, i64 %va, i64 %key, i64 %lookup)
+  %served = icmp ugt i64 %addend, {EVICTED_CODE}
+  br i1 %served, label %again, label %slowly
+again:
+"""
+        + tail(f"@op.{row.index}")
+        + "slowly:\n"
+        + tail(f"@slowly.{row.index}")
+    )
+
+
 def slow(module: Module, row: Instruction) -> str:
     """Return the slow handler of a row: its executor, then dispatch from ``pc``."""
+    if row.kind in ACCESSES and fast(module, row):
+        first = define(f"slow.{row.index}", try_again(module, row), "noinline cold")
+        return first + define(f"slowly.{row.index}", slowly(module, row), "noinline cold")
+    return define(f"slow.{row.index}", slowly(module, row), "noinline cold")
+
+
+def slowly(module: Module, row: Instruction) -> str:
+    """Return the body of a slow handler."""
     body = (
         "  call void @synchronize(ptr %hart, ptr %slot, i64 %budget, i64 %data)\n"
         + RD
@@ -298,8 +333,7 @@ def slow(module: Module, row: Instruction) -> str:
     if row.kind in ACCESSES:
         access, width = ACCESSES[row.kind], row.width or 8
         body += f"  call i64 @py.after_access(ptr %hart, i64 %va, i64 {access}, i64 {width})\n"
-    body += tail("@after", data="0") + "leave:\n  ret void\n"
-    return define(f"slow.{row.index}", body, "noinline cold")
+    return body + tail("@after", data="0") + "leave:\n  ret void\n"
 
 
 def note_end(module: Module, row: Instruction) -> str:

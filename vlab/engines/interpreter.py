@@ -14,11 +14,12 @@ import numpy as np
 
 from vlab.engines import object_cache
 from vlab.engines.code_cache import PAGE_BYTES
+from vlab.engines.walk_cache import WALK_BYTES
 from vlab.exits import ExitReason
 from vlab.isa.csr import write_satp
 from vlab.isa.mmu import tlb_flush
 from vlab.isa.table import INSTRUCTIONS, ON_CHANGE, STANDARD
-from vlab.state import Hart
+from vlab.state import FAST_SETS, Hart
 
 CODE_POOL_PAGES = 1024
 """Pages of decoded instructions kept at most, 32 KiB each."""
@@ -37,7 +38,7 @@ def generate(heat: int = 0, blocks: bool = False) -> str:
     blocks
         Whether the emulated translator is told of the blocks that are entered.
     """
-    from vlab.engines import code_cache, dispatch, handlers, translator
+    from vlab.engines import code_cache, dispatch, handlers, translator, walk_cache
     from vlab.engines.intrinsics import INTRINSICS, PRELUDE
     from vlab.engines.lowering import Module
     from vlab.isa import counting, execute
@@ -56,6 +57,7 @@ def generate(heat: int = 0, blocks: bool = False) -> str:
         code_cache.after_access,
         code_cache.drop_code,
         code_cache.refill,
+        walk_cache.count_walks,
         code_cache.step,
         execute.check_interrupt,
         execute.illegal,
@@ -64,6 +66,8 @@ def generate(heat: int = 0, blocks: bool = False) -> str:
         *([translator.translate] if heat else []),
     ):
         module.name_of(function)
+    for function in (walk_cache.walk_again, walk_cache.serves, walk_cache.replace):
+        module.name_of(function, "alwaysinline")
     pairs = []
     for row in INSTRUCTIONS:
         module.chunks.append(handlers.slow(module, row))
@@ -74,7 +78,8 @@ def generate(heat: int = 0, blocks: bool = False) -> str:
         second = f"@near.{row.index}" if row.kind in ("branch", "jal") else f"@slow.{row.index}"
         pairs += [first, second]
     hot = "@heat" if heat else "@decode"
-    table = ["@decode", "@illegal", "@cross", "@next_page", "@dispatch", hot, "@refill", *pairs]
+    table = ["@decode", "@illegal", "@cross", "@next_page", "@dispatch", hot]
+    table += ["@load_again", "@store_again", *pairs]
     entries = ", ".join(f"ptr {name}" for name in table)
     executors = [module.name_of(f) for f in handlers.executors()]
     module.chunks.append(
@@ -152,12 +157,14 @@ class Interpreter:
         pages = memory.size >> 12
         pool = np.zeros(CODE_POOL_PAGES * PAGE_BYTES // 8 + 8, dtype=np.uint64)
         code_map = np.zeros(pages, dtype=np.uint64)
+        walks = np.zeros(WALK_BYTES // 8 + 8, dtype=np.uint64)
+        hart.walk_lines = walks.ctypes.data + 63 & ~63
         hart.code_map, hart.code_pool = code_map.ctypes.data, pool.ctypes.data
         hart.code_used, hart.code_limit = 0, CODE_POOL_PAGES
         hart.decode_buckets, hart.decode_rows = buckets.ctypes.data, rows.ctypes.data
         hart.decode_rvc, hart.handlers = rvc.ctypes.data, self._handlers
-        hart.fast_used = 1
-        hart.owned = (pool, code_map, self._decoder)  # kept alive with the record
+        hart.fast_used = (1 << FAST_SETS) - 1
+        hart.owned = (pool, code_map, walks, self._decoder)  # kept alive with the record
         memory.code_map = code_map
 
     def run(self, hart: Hart, budget: int) -> ExitReason:

@@ -14,12 +14,13 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from vlab.engines.atomics import ACCESSES, exchange
-from vlab.engines.code_cache import DISPATCH, FIRST_ROW, REFILL
+from vlab.engines.code_cache import DISPATCH, FIRST_ROW, LOAD_AGAIN, STORE_AGAIN
 from vlab.engines.csrs import access, by_immediate, known_beforehand, writes
 from vlab.engines.handlers import LOAD_UNIT, STORE_UNIT, meaning
 from vlab.engines.ir_text import SIGNATURE, read
 from vlab.engines.loops import PAGE, Loop, Step
 from vlab.engines.lowering import Module
+from vlab.engines.walk_cache import kind_bit, walk_mode
 from vlab.isa.bits import signed
 from vlab.isa.fields import LOAD, STORE
 from vlab.state import FAST_ENTRIES, FAST_WORDS, LAYOUT
@@ -326,19 +327,26 @@ class LoopCode:
         tag = self.new(f"load i64, ptr {tag_p}, {RECORD}")
         masked = self.new(f"and i64 {va}, {-4096 + d.row.width - 1}")
         hit = self.new(f"icmp eq i64 {tag}, {masked}")
-        fast, miss, slow = self.name("fast"), self.name("miss"), self.name("slow")
+        fast, miss, slow, go = (self.name(stem) for stem in ("fast", "miss", "slow", "go"))
         self.do(f"br i1 {hit}, label %{fast}, label %{miss}, !prof !1")
         self.label(miss)
-        filled = self.new(
-            f"call preserve_mostcc i64 %refill(ptr %hart, i64 {va}, i64 {kind}, i64 {d.row.width})"
-        )
-        done = self.new(f"icmp ne i64 {filled}, 0")
-        self.do(f"br i1 {done}, label %{fast}, label %{slow}")
+        again = "0"
+        if step.behind < PAGE:  # what is called may fetch from the page, so this must be next
+            bits = self.new(f"or i64 %mode, {kind_bit(kind)}")
+            key = self.new(f"or i64 {masked}, {bits}")
+            words = f"i64 {va}, i64 {key}, i64 {self.new(f'ptrtoint ptr {entry} to i64')}"
+            function = "%load.again" if kind == LOAD else "%store.again"
+            again = self.new(f"call preserve_mostcc i64 {function}(ptr %hart, {words})")
+        done = self.new(f"icmp ne i64 {again}, 0")
+        self.do(f"br i1 {done}, label %{go}, label %{slow}, !prof !1")
         self.label(slow)
         self.leave_from(step.offset, self.handler_of(step, True))
         self.label(fast)
         addend_p = self.new(f"getelementptr i64, ptr {entry}, i64 3")
-        addend = self.new(f"load i64, ptr {addend_p}, {RECORD}")
+        near = self.new(f"load i64, ptr {addend_p}, {RECORD}")
+        self.do(f"br label %{go}")
+        self.label(go)
+        addend = self.new(f"phi i64 [ {near}, %{fast} ], [ {again}, %{miss} ]")
         return self.new(f"inttoptr i64 {self.new(f'add i64 {va}, {addend}')} to ptr")
 
     def load(self, step: Step) -> None:
@@ -409,8 +417,10 @@ class LoopCode:
         self.do("%set = getelementptr i64, ptr %hart, i64 %data_set")
         self.do("%slots = inttoptr i64 %page_slots to ptr")
         self.do("%table = inttoptr i64 %handlers to ptr")
-        self.do(f"%refill.p = getelementptr ptr, ptr %table, i64 {REFILL}")
-        self.do("%refill = load ptr, ptr %refill.p")
+        for name, index in CALLED.items():
+            self.do(f"%{name}.p = getelementptr ptr, ptr %table, i64 {index}")
+            self.do(f"%{name} = load ptr, ptr %{name}.p")
+        self.do(f"%mode = call i64 {self.module.name_of(walk_mode)}(ptr %hart)")
         self.do("%slot.i = ptrtoint ptr %slot to i64")
         self.do("%from = sub i64 %slot.i, %page_slots")
         for entry in self.loop.entries[1:]:
@@ -433,6 +443,7 @@ class LoopCode:
         return f"define void @loop{SIGNATURE} {{\n{body}\n}}\n{HEADER}"
 
 
+CALLED = {"load.again": LOAD_AGAIN, "store.again": STORE_AGAIN}
 UNITS = {kind: LOAD_UNIT if access == LOAD else STORE_UNIT for kind, access in ACCESSES.items()}
 ENTRY_SHIFT = (FAST_WORDS * 8).bit_length() - 1
 

@@ -39,6 +39,7 @@ from vlab.state import FAST_ENTRIES, FAST_WORDS, LAYOUT, Hart
 NONE = MASK64
 FAST_FIRST = LAYOUT["fast"][0]
 SET_WORDS = FAST_ENTRIES * FAST_WORDS
+SET_SHIFT = SET_WORDS.bit_length() - 1
 EMPTY_SET = 3
 FETCH_SETS = 4
 """First set of those for fetches: a page of data does not displace the code that uses it."""
@@ -289,6 +290,11 @@ def fast_flush(hart: Hart) -> None:
     if hart.fast_used != 0:
         clear_fast(hart)
         hart.fast_used = 0
+
+
+def use_set(hart: Hart, first: int) -> None:
+    """Note that the lookup's set with this first word is in use."""
+    hart.fast_used = hart.fast_used | 1 << (first - FAST_FIRST >> SET_SHIFT)
 
 
 def update_regime(hart: Hart) -> None:
