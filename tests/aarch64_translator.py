@@ -11,7 +11,7 @@ from vlab.engines import code_cache, object_cache, translator
 from vlab.engines.intrinsics import INTRINSICS, PRELUDE
 from vlab.engines.lowering import Module
 from vlab.engines.python import PythonEngine
-from vlab.engines.stencil_table import StencilTable, pack, stencil_object
+from vlab.engines.stencil_table import StencilTable, compile_stencils, stencil_objects
 from vlab.engines.tiered import Translator
 from vlab.hardware import HardwareOptions, reset
 from vlab.memory import PhysicalMemory
@@ -25,12 +25,23 @@ BASE = 0x8000_0000
 CODE, DATA = BASE + 0x1000, BASE + 0x4000
 
 
+TRIPLE = "aarch64-unknown-linux-gnu"
+
+
 @cache
 def image() -> bytes:
     """Return the stencils as LLVM emits them for aarch64."""
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
-    return stencil_object("aarch64-unknown-linux-gnu")
+    return stencil_objects(TRIPLE)[0]
+
+
+@cache
+def packed() -> bytes:
+    """Return the stencils for aarch64 as the translator reads them."""
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    return compile_stencils(TRIPLE)
 
 
 @cache
@@ -68,7 +79,7 @@ def call(name: str, hart: Hart, *words: int) -> int:
 def attached(tlb_hits: bool = True) -> Hart:
     """Return a hart with the stencils of aarch64 whose page of code is being executed."""
     engine = Translator()
-    engine.stencils = StencilTable(pack(image()))
+    engine.stencils = StencilTable(packed())
     hart = new_hart(engine)
     warm_up = [0x0002_B303, 0x0062_B023] if tlb_hits else [0x13, 0x13]  # ld x6,(x5); sd x6,(x5)
     hart.memory.write(CODE, b"".join(w.to_bytes(4, "little") for w in warm_up))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vlab.engines import object_cache
 from vlab.engines.csrs import PLACES
-from vlab.engines.relocations import HOSTS
 from vlab.isa.table import BY_NAME, standard_rows
+
+if TYPE_CHECKING:
+    from vlab.engines.relocations import Relocation
 
 NEXT_HOLE = 13
 """Index of the hole ``next`` in `vlab.engines.stencils.HOLES`."""
@@ -58,27 +60,30 @@ class StencilTable:
         return [row.index for row in rows if sizes[2 * row.index] == 0]
 
 
-def stencil_object(triple: str) -> bytes:
-    """Return the stencils as an ELF object for a host."""
+def stencil_objects(triple: str) -> list[bytes]:
+    """Return the stencils as ELF objects for a host, one of each variant."""
     import llvmlite.binding as llvm
 
     from vlab.engines import stencils
     from vlab.engines.intrinsics import ARITHMETIC, CLEAR_FAST, INTRINSICS
     from vlab.engines.lowering import Module
+    from vlab.engines.relocations import HOSTS
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     target = llvm.Target.from_triple(triple)
     machine = target.create_target_machine(opt=2, reloc="static", codemodel="small")
     text = stencils.generate(Module(INTRINSICS, ARITHMETIC + CLEAR_FAST))
-    return machine.emit_object(object_cache.optimize(text, machine, triple))
+    texts = HOSTS[triple.split("-")[0]].variants(text)
+    return [machine.emit_object(object_cache.optimize(text, machine, triple)) for text in texts]
 
 
-def compile_stencils() -> bytes:
-    """Return the stencils for this host, packed."""
+def compile_stencils(triple: str | None = None) -> bytes:
+    """Return the stencils for this host, or the one that is given, packed."""
     import llvmlite.binding as llvm
 
-    return pack(stencil_object(llvm.get_process_triple()))
+    triple = triple or llvm.get_process_triple()
+    return pack(triple, stencil_objects(triple))
 
 
 def number_of(name: str) -> int:
@@ -91,21 +96,26 @@ def number_of(name: str) -> int:
     return 2 * int(words[-1]) + (words[0] == "near")
 
 
-def pack(image: bytes) -> bytes:
-    """Return the stencils of an ELF object as one block of bytes."""
+def pack(triple: str, images: list[bytes]) -> bytes:
+    """Return the stencils of a host's ELF objects as one block of bytes."""
     from elftools.elf.elffile import ELFFile
 
-    elf = ELFFile(io.BytesIO(image))
-    host = HOSTS[elf["e_machine"]]
+    from vlab.engines.relocations import HOSTS
+
+    host = HOSTS[triple.split("-")[0]]
+    elf, *others = (ELFFile(io.BytesIO(image)) for image in images)
     index = np.zeros((COUNT, 4), np.uint64)
     code, holes = bytearray(), []
     for section in elf.iter_sections():
         if not section.name.startswith(".st."):
             continue
-        body, relocations = bytearray(section.data()), relocations_of(elf, section.name)
-        found = relocations and host.holes(body, relocations)
+        same = (other.get_section_by_name(section.name) for other in others)
+        bodies = [bytearray(s.data()) for s in (section, *same)]
+        relocations = relocations_of(elf, section.name)
+        found = None if relocations is None else host.holes(bodies, relocations)
         if found is None:
             continue  # a constant outside the code: this row stays with the interpreter
+        body = bodies[0]
         size, short = len(body), len(body) - host.jump
         last = max(found, default=None)
         falls = last is not None and last[:2] == (size - 4, NEXT_HOLE)
@@ -120,7 +130,7 @@ def pack(image: bytes) -> bytes:
     return head + index.tobytes() + table.tobytes() + bytes(code) + bytes(8)
 
 
-def relocations_of(elf: Any, section: str) -> list[tuple[int, int, int, int]] | None:
+def relocations_of(elf: Any, section: str) -> list[Relocation] | None:
     """Return offset, type, hole and addend of each; None if some are no holes."""
     from vlab.engines.stencils import HOLES
 
