@@ -25,11 +25,12 @@ FULLVIRT = (FullVirtExits.service, FullVirtExits.guest_memory)
 
 def shadow_state(monitor: Any) -> dict[str, Any]:
     """Return all that a monitor and memory know of its shadows."""
-    tables = monitor.shadow.table_map.nonzero()[0] + monitor.shadow.first_frame
+    shadow = monitor.shadow
+    tables = [n + shadow.first_frame for n, count in enumerate(shadow.table_map) if count]
     state = save_shadow(monitor.shadow, monitor.space)
     pages = {entry & ~0xFFF for space in state["spaces"] for entry in space[4].values()}
     words = {page: monitor.shadow.physical.read(page, 4096) for page in pages}
-    return state | {"table_map": tables.tolist(), "words": words}
+    return state | {"table_map": tables, "words": words}
 
 
 def shadow_after(run: Any, **arguments: Any) -> dict[str, Any]:

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import mmap
 from collections.abc import Callable
-from typing import Protocol
-
-import numpy as np
+from typing import Any, Protocol
 
 from vlab.errors import MachineError
+from vlab.words import address, anonymous
 
 PAGE = 4096
 MASK64 = (1 << 64) - 1
-
-
-def anonymous(size: int) -> mmap.mmap:
-    """Return zeroed memory of the host; where it is private, reading it takes none either."""
-    if hasattr(mmap, "MAP_ANONYMOUS"):
-        private = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        if hasattr(mmap, "MADV_HUGEPAGE"):
-            with contextlib.suppress(OSError):  # the host may be built without
-                private.madvise(mmap.MADV_NOHUGEPAGE)
-        return private
-    return mmap.mmap(-1, size)
 
 
 class MemoryRangeError(Exception):
@@ -64,8 +50,8 @@ class PhysicalMemory:
         self.base, self.size = base, size
         self.bytes = memoryview(self._map)
         self._words = self.bytes.cast("Q")
-        self.pointer = np.frombuffer(self._map, dtype=np.uint8).ctypes.data
-        self.code_map: np.ndarray | None = None
+        self.pointer = address(self._map)
+        self.code_map: memoryview | None = None
         """Set by an engine that caches decoded code: nonzero for a page that it must forget."""
         self.on_write: Callable[[int, int], None] | None = None
         """Set by an engine that must know of writes: called with their offset and size."""
@@ -90,7 +76,8 @@ class PhysicalMemory:
         offset = self._offset(address, len(data))
         self.bytes[offset : offset + len(data)] = data
         if self.code_map is not None and data:
-            self.code_map[offset // PAGE : (offset + len(data) - 1) // PAGE + 1] = 0
+            for page in range(offset // PAGE, (offset + len(data) - 1) // PAGE + 1):
+                self.code_map[page] = 0
         if self.on_write is not None:
             self.on_write(offset, len(data))
 
@@ -125,12 +112,12 @@ class GuestMemory:
     physical
         Host-physical memory.
     p2m
-        Machine frame number by guest-physical frame of RAM, dtype uint64.
+        Machine frame number by guest-physical frame of RAM: a buffer of 64-bit words.
     base
         Guest-physical address of the first frame.
     """
 
-    def __init__(self, physical: PhysicalMemory, p2m: np.ndarray, base: int) -> None:
+    def __init__(self, physical: PhysicalMemory, p2m: Any, base: int) -> None:
         self.physical, self.p2m, self.base, self.size = physical, p2m, base, len(p2m) * PAGE
         self._frames = [int(frame) * PAGE for frame in p2m]
 

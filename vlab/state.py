@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from vlab.words import address, zeros
 
 MASK64 = (1 << 64) - 1
 
@@ -225,10 +225,8 @@ class Hart:
         def __setattr__(self, name: str, value: Any) -> None: ...
 
     def __init__(self, memory: Any = None, share_registers: Hart | None = None) -> None:
-        self.block = np.zeros(WORDS + 8, dtype=np.uint64)
-        skip = (-self.block.ctypes.data % 64) // 8
-        self.pointer = self.block.ctypes.data + skip * 8
-        self.words = memoryview(self.block)[skip : skip + WORDS]
+        self.words = zeros(WORDS)
+        self.pointer = address(self.words)
         for name, (word, count) in LAYOUT.items():
             if count > 1:
                 setattr(self, name, self.words[word : word + count])

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 import struct
+from array import array
 from functools import cache
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from vlab.engines.code_cache import expand, find_row
 from vlab.engines.intrinsics import peek64
@@ -22,6 +21,7 @@ from vlab.isa.fields import MASK64
 from vlab.isa.rvc import expansion_table
 from vlab.isa.table import FORMATS, INSTRUCTIONS, Instruction, standard_rows
 from vlab.state import LAYOUT, Hart
+from vlab.words import address, zeros
 
 HOLES = ("rd", "rs1", "rs2", "imm", "offset", "goal", "behind", "length", "exit", "operands",
          "resume", "next", "out", "helper", "aside")  # fmt: skip
@@ -175,23 +175,24 @@ def kind_of(row: Instruction) -> int:
     return LAST if kind >= BRANCH else CALL
 
 
-def stencil_arrays() -> tuple[np.ndarray, np.ndarray, bytes]:
+def stencil_arrays() -> tuple[array[int], array[int], bytes]:
     """Return index (offset and size of code, first hole, holes), holes, and code."""
     index, holes, code = [], [], bytearray()
     for name in [*(row.name for row in standard_rows()), *SPECIAL]:
         stencil = recorded().get(name, {"code": "", "holes": []})
         body = bytes.fromhex(stencil["code"])
-        index.append((len(code), len(body), len(holes), len(stencil["holes"])))
-        holes += [(at, HOLES.index(which), kind) for at, which, kind in stencil["holes"]]
+        index += [len(code), len(body), len(holes) // 3, len(stencil["holes"])]
+        for at, which, kind in stencil["holes"]:
+            holes += [at, HOLES.index(which), kind]
         code += body
     code += bytes(-len(code) % 8)
-    return np.array(index, np.uint64), np.array(holes, np.uint64), bytes(code)
+    return array("Q", index), array("Q", holes), bytes(code)
 
 
 def attach_tables(hart: Hart, code_bytes: int = CODE_BYTES) -> None:
     """Give a hart, whose memory is known, empty tables."""
     index, holes, code = stencil_arrays()
-    rows = np.array([kind_of(r) | FORMATS.index(r.format) << 8 for r in INSTRUCTIONS], np.uint64)
+    rows = array("Q", [kind_of(r) | FORMATS.index(r.format) << 8 for r in INSTRUCTIONS])
     at = 8 * HASH
     hart.block_pages = at
     at += (hart.ram_size >> 12) * 8
@@ -210,11 +211,11 @@ def attach_tables(hart: Hart, code_bytes: int = CODE_BYTES) -> None:
     at += -at % 64
     hart.block_code, hart.block_limit = at, at + code_bytes
     hart.block_used = at + FIRST_CODE
-    words = np.zeros((at + code_bytes) // 8, np.uint64)
-    hart.tables = memoryview(words).cast("B")
+    words = zeros((at + code_bytes) // 8)
+    hart.tables = words.cast("B")
     for place, data in pieces:
         hart.tables[place : place + len(data)] = data
-    hart.block_tables = words.ctypes.data
+    hart.block_tables = address(words)
     hart.block_page = hart.block_start = MASK64
     hart.block_due = 1
 

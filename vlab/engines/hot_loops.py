@@ -95,11 +95,7 @@ def compile_loop(page: bytes, start: int) -> Compiled | None:
         code = object_cache.compile_object(generate(loop), lightly)
     finally:
         llvm.set_option("vlab", "--disable-lsr=false")
-    jit = llvm.create_lljit_compiler(use_jit_link=object_cache.in_one_piece())
-    library = llvm.JITLibraryBuilder().add_object_img(code).export_symbol("loop")
-    tracker = library.link(jit, "loop")
-    object_cache.keep_alive(jit, tracker)
-    compiled = Compiled(page, loop, tracker["loop"])
+    compiled = Compiled(page, loop, object_cache.link("loop", code, ["loop"])["loop"])
     _made.append(compiled)
     return compiled
 

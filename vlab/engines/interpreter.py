@@ -10,16 +10,16 @@ import ctypes
 from functools import cache, partial
 from types import FunctionType
 
-import numpy as np
-
 from vlab.engines import object_cache
 from vlab.engines.code_cache import PAGE_BYTES
 from vlab.engines.walk_cache import WALK_BYTES
 from vlab.exits import ExitReason
 from vlab.isa.csr import write_satp
 from vlab.isa.mmu import tlb_flush
+from vlab.isa.rvc import expansion_table
 from vlab.isa.table import INSTRUCTIONS, ON_CHANGE, STANDARD
 from vlab.state import FAST_SETS, Hart
+from vlab.words import address, copy_of, zeros
 
 CODE_POOL_PAGES = 1024
 """Pages of decoded instructions kept at most, 32 KiB each."""
@@ -114,16 +114,16 @@ def _library(heat: int, blocks: bool, own: str) -> object_cache.Library:
 
 
 @cache
-def _decoder() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    from vlab.isa.decode import decoder_tables
-    from vlab.isa.rvc import expansion_table
+def _expansions() -> memoryview:
+    """Return the table of compressed instructions; making it takes longer than to keep it."""
+    return copy_of(object_cache.stored("compressed", lambda: expansion_table().tobytes()))
 
-    buckets, rows = decoder_tables()
-    return (
-        np.ascontiguousarray(buckets, dtype=np.uint64),
-        np.ascontiguousarray(rows, dtype=np.uint64),
-        np.ascontiguousarray(expansion_table(), dtype=np.uint32),
-    )
+
+@cache
+def _decoder() -> tuple[memoryview, ...]:
+    from vlab.isa.decode import decoder_tables
+
+    return *map(memoryview, decoder_tables()), _expansions()
 
 
 ON_CHANGE.append(_decoder.cache_clear)
@@ -155,14 +155,13 @@ class Interpreter:
         hart.ram_base, hart.ram_size = memory.base, memory.size
         hart.ram_pointer = memory.pointer
         pages = memory.size >> 12
-        pool = np.zeros(CODE_POOL_PAGES * PAGE_BYTES // 8 + 8, dtype=np.uint64)
-        code_map = np.zeros(pages, dtype=np.uint64)
-        walks = np.zeros(WALK_BYTES // 8 + 8, dtype=np.uint64)
-        hart.walk_lines = walks.ctypes.data + 63 & ~63
-        hart.code_map, hart.code_pool = code_map.ctypes.data, pool.ctypes.data
+        pool = zeros(CODE_POOL_PAGES * PAGE_BYTES // 8 + 8)
+        code_map, walks = zeros(pages), zeros(WALK_BYTES // 8)
+        hart.walk_lines = address(walks)
+        hart.code_map, hart.code_pool = address(code_map), address(pool)
         hart.code_used, hart.code_limit = 0, CODE_POOL_PAGES
-        hart.decode_buckets, hart.decode_rows = buckets.ctypes.data, rows.ctypes.data
-        hart.decode_rvc, hart.handlers = rvc.ctypes.data, self._handlers
+        hart.decode_buckets, hart.decode_rows = address(buckets), address(rows)
+        hart.decode_rvc, hart.handlers = address(rvc), self._handlers
         hart.fast_used = (1 << FAST_SETS) - 1
         hart.owned = (pool, code_map, walks, self._decoder)  # kept alive with the record
         memory.code_map = code_map

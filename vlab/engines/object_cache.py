@@ -15,8 +15,12 @@ import platform
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from vlab.engines import object_loader
 
 Library = dict[str, int]
 Passes = Callable[[Any, Any], None]
@@ -40,18 +44,37 @@ def directory() -> Path:
 
 def key(name: str, more: tuple[Path, ...] = ()) -> str:
     """Return the digest of all that generated code depends on; ``more`` are sources of its own."""
-    import llvmlite
-    import llvmlite.binding as llvm
+    digest = _common().copy()
+    digest.update(name.encode())
+    for path in more:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
 
-    digest = hashlib.sha256()
-    digest.update(f"{name} {llvmlite.__version__} {llvm.get_process_triple()}".encode())
+
+@cache
+def _common() -> Any:
+    """Return the digest of the host, of the compiler and of the engines' sources."""
+    digest = hashlib.sha256(f"{sys.platform} {platform.machine()} {_compiler()}".encode())
     package = Path(__file__).parent.parent
     sources = [package / "state.py", package / "exits.py"]
     for folder in ("isa", "engines"):
-        sources += sorted((package / folder).glob("*.py"))
-    for path in (*sources, *more):
+        names = sorted(name for name in os.listdir(package / folder) if name.endswith(".py"))
+        sources += [package / folder / name for name in names]
+    for path in sources:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
+    return digest
+
+
+def _compiler() -> str:
+    """Return the version of llvmlite from its own file: to import it takes long."""
+    found = find_spec("llvmlite")
+    if found is not None and found.origin:
+        file = Path(found.origin).with_name("_version.py")
+        with contextlib.suppress(OSError):
+            return file.read_text("utf-8")
+    import llvmlite
+
+    return str(llvmlite.__version__)
 
 
 def optimize(text: str, machine: Any, triple: str, passes: Passes | None = None) -> Any:
@@ -174,9 +197,22 @@ def load(
     more
         Sources that the code is made from besides those of the engines.
     """
+    return link(name, stored(name, lambda: compile_object(generate()), more), symbols)
+
+
+def link(name: str, code: bytes, symbols: list[str]) -> Library:
+    """Load object code for as long as the process lives and return addresses of ``symbols``."""
+    try:
+        addresses, memory = object_loader.load(code)
+        keep_alive(memory)
+        return {symbol: addresses[symbol] for symbol in symbols}
+    except object_loader.UnknownObjectError:
+        return _link_by_llvm(name, code, symbols)
+
+
+def _link_by_llvm(name: str, code: bytes, symbols: list[str]) -> Library:
     import llvmlite.binding as llvm
 
-    code = stored(name, lambda: compile_object(generate()), more)
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     jit = llvm.create_lljit_compiler(use_jit_link=in_one_piece())

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import struct
+from array import array
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from vlab.engines import object_cache
 from vlab.engines.csrs import PLACES
 from vlab.isa.table import BY_NAME, standard_rows
+from vlab.words import copy_of
 
 if TYPE_CHECKING:
     from vlab.engines.relocations import Relocation
@@ -37,27 +37,23 @@ class StencilTable:
 
     Attributes
     ----------
-    code : uint8, shape (n,)
-    index : uint64, shape (COUNT, 4)
-        Offset and size of the code, first hole and number of holes; size 0: no stencil.
-    holes : uint64, shape (m, 4)
-        Offset in the stencil, which hole, how it is patched, addend.
+    code, index, holes : uint64
+        The machine code. For each of `COUNT` stencils four words: offset and size of its code,
+        first hole and number of holes; size 0: no stencil. For each hole four words: offset in the
+        stencil, which hole, how it is patched, addend.
     """
 
     def __init__(self, packed: bytes) -> None:
         code, holes = struct.unpack_from("<QQ", packed)
-        at = 16
-        self.index = np.frombuffer(packed, np.uint64, COUNT * 4, at).copy()
-        at += self.index.nbytes
-        self.holes = np.frombuffer(packed, np.uint64, holes * 4, at).copy()
-        at += self.holes.nbytes
-        self.code = np.frombuffer(packed, np.uint8, code, at).copy()
+        first = 16 + COUNT * 32
+        end = first + holes * 32
+        self.index, self.holes = copy_of(packed[16:first]), copy_of(packed[first:end])
+        self.code = copy_of(packed[end : end + code])
 
     def missing(self) -> list[int]:
         """Return the rows without a stencil."""
-        sizes = self.index.reshape(-1, 4)[:, 1]
         rows = (row for row in standard_rows() if row.kind != "csr")
-        return [row.index for row in rows if sizes[2 * row.index] == 0]
+        return [row.index for row in rows if self.index[8 * row.index + 1] == 0]
 
 
 def stencil_objects(triple: str) -> list[bytes]:
@@ -104,7 +100,7 @@ def pack(triple: str, images: list[bytes]) -> bytes:
 
     host = HOSTS[triple.split("-")[0]]
     elf, *others = (ELFFile(io.BytesIO(image)) for image in images)
-    index = np.zeros((COUNT, 4), np.uint64)
+    index = array("Q", bytes(COUNT * 32))
     code, holes = bytearray(), []
     for section in elf.iter_sections():
         if not section.name.startswith(".st."):
@@ -122,10 +118,11 @@ def pack(triple: str, images: list[bytes]) -> bytes:
         if falls and short > 0 and body[short:].startswith(host.opcode):  # of size 0: none
             found.remove(last)  # a jump to what lies behind it
             size = short
-        index[number_of(section.name)] = len(code), size, len(holes), len(found)
+        words = 4 * number_of(section.name)
+        index[words : words + 4] = array("Q", (len(code), size, len(holes), len(found)))
         code += body[:size] + bytes(-size % 8)
         holes += found
-    table = np.array(holes, np.uint64)
+    table = array("Q", [word for hole in holes for word in hole])
     head = struct.pack("<QQ", len(code) + 8, len(holes))
     return head + index.tobytes() + table.tobytes() + bytes(code) + bytes(8)
 

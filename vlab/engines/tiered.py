@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import mmap
 import platform
+from array import array
 from functools import cache
-
-import numpy as np
 
 from vlab.engines import stencil_table
 from vlab.engines.executable import (
@@ -25,6 +24,7 @@ from vlab.engines.stencil_table import BRANCH, CSR, JAL, JALR, LOAD, NONE, PLAIN
 from vlab.exits import ExitReason
 from vlab.isa.table import INSTRUCTIONS, STANDARD
 from vlab.state import Hart
+from vlab.words import address
 
 HEAT = 64
 """Taken branches to a place after which it is translated."""
@@ -82,15 +82,15 @@ class Translator(Interpreter):
         """Prepare a hart's record: also give it executable memory and the stencils."""
         super().attach(hart)
         table, pool = self.stencils, executable_memory(CODE_BYTES)
-        kinds = np.array([KINDS.get(row.kind, NONE) for row in INSTRUCTIONS], dtype=np.uint64)
-        kinds[table.missing()] = NONE
-        kinds[len(STANDARD) :] = NONE
-        hart.jit_pool = np.frombuffer(pool, np.uint8).ctypes.data
+        kinds = array("Q", [KINDS.get(row.kind, NONE) for row in INSTRUCTIONS])
+        for row in (*table.missing(), *range(len(STANDARD), len(kinds))):
+            kinds[row] = NONE
+        hart.jit_pool = address(pool)
         hart.jit_used, hart.jit_limit = 0, CODE_BYTES
-        hart.stencil_code = table.code.ctypes.data
-        hart.stencil_index = table.index.ctypes.data
-        hart.stencil_holes = table.holes.ctypes.data
-        hart.row_kinds = kinds.ctypes.data
+        hart.stencil_code = address(table.code)
+        hart.stencil_index = address(table.index)
+        hart.stencil_holes = address(table.holes)
+        hart.row_kinds = address(kinds)
         hart.owned = (*hart.owned, pool, kinds, table)  # kept alive with the record
         hart.hot_loops = HotLoops(hart, self.worth, self.wait)
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import mmap
 from functools import partial
 
-import numpy as np
-
 from vlab.engines.block_cache import (
     arrive,
     crosses,
@@ -30,8 +28,9 @@ from vlab.isa.execute import raise_trap
 from vlab.isa.fields import FETCH, Cause
 from vlab.isa.mmu import translate
 from vlab.isa.physical import in_ram
-from vlab.memory import PAGE, anonymous
+from vlab.memory import PAGE
 from vlab.state import Hart
+from vlab.words import address, anonymous
 
 
 def traced_step(hart: Hart) -> int:
@@ -78,11 +77,11 @@ FUNCTIONS = (drop_code, traced_step, arrive, enter_block, ended)
 
 def written(hart: Hart, offset: int, count: int) -> None:
     """Drop the blocks that a write from outside the engine changed."""
-    address, end = hart.ram_base + offset, hart.ram_base + offset + count
-    while address < end:
-        piece = min(end - address, PAGE - address % PAGE)
-        forget_blocks(hart, address, piece)
-        address += piece
+    at, end = hart.ram_base + offset, hart.ram_base + offset + count
+    while at < end:
+        piece = min(end - at, PAGE - at % PAGE)
+        forget_blocks(hart, at, piece)
+        at += piece
 
 
 def reserved(size: int) -> mmap.mmap:
@@ -113,7 +112,7 @@ class TracedInterpreter(Interpreter):
         super().attach(hart)
         pages = hart.ram_size >> 12
         pool = reserved(pages * PAGE_BYTES)
-        hart.code_pool = np.frombuffer(pool, np.uint8).ctypes.data
+        hart.code_pool = address(pool)
         hart.code_limit = pages
         hart.owned = (*hart.owned[1:], pool)
         attach_tables(hart, self.code_bytes)

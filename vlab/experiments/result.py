@@ -7,7 +7,6 @@ import platform
 from dataclasses import dataclass, field
 from functools import cache
 from html import escape
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import vlab
@@ -26,6 +25,8 @@ OUTCOMES = {
 @cache
 def versions() -> dict[str, str]:
     """Return the versions that a result depends on."""
+    from importlib.metadata import PackageNotFoundError, version
+
     found = {"vlab": vlab.__version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -68,7 +69,6 @@ class Result:
     outcome: str = "finished"
     crash: str | None = None
     settings: dict[str, Any] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=versions)
     machine: Any = field(default=None, compare=False)
 
     def __repr__(self) -> str:
@@ -111,7 +111,7 @@ class Result:
             "cycles_total": self.cycles_total.to_dict(),
             "wall_s": self.wall_s,
             "settings": dict(self.settings),
-            "versions": dict(self.versions),
+            "versions": dict(versions()),
         }
 
     def to_json(self) -> str:

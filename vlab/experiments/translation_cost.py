@@ -20,7 +20,6 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import llvmlite
-import numpy as np
 
 from vlab.board import RAM_BASE
 from vlab.engines import block_cache, block_tables
@@ -138,8 +137,9 @@ class Bench:
         at = DECODER
         for name, table in zip(DECODER_FIELDS, self.engine._decoder, strict=True):
             setattr(inner, name, at)
-            self.memory.write(at, np.ascontiguousarray(table).tobytes())
-            at += table.nbytes
+            data = table.tobytes()
+            self.memory.write(at, data)
+            at += len(data)
         self.memory.write(RECORD_AT, bytes(inner.words)[: 8 * WORDS])
 
     def call(self, function: Any, *arguments: int) -> int:

@@ -21,7 +21,7 @@ def of_runs(runs: Iterable[Any]) -> dict[str, Any]:
         return {}
     calls = [_call("run", run) for run in made]
     return {
-        "versions": dict(made[0].versions),
+        "versions": made[0].to_dict()["versions"],
         "seed": sorted({run.settings.get("seed", 0) for run in made}),
         "runs": [
             {"workload": run.workload, "mode": run.mode, "of": run.of, "params": dict(run.params)}

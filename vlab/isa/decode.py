@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from functools import cache
 from typing import NamedTuple
-
-import numpy as np
 
 from vlab.isa.bits import sext
 from vlab.isa.rvc import expand
@@ -56,13 +55,13 @@ def bucket_of(bits: int) -> int:
 @cache
 def buckets() -> tuple[tuple[Instruction, ...], ...]:
     """Return the candidate rows of each of the 256 buckets."""
-    fixed = 0x707F
-    result = []
-    for number in range(256):
-        bits = number >> 3 << 2 | 3 | (number & 7) << 12
-        rows = (r for r in INSTRUCTIONS if (r.match ^ bits) & r.mask & fixed == 0)
-        result.append(tuple(rows))
-    return tuple(result)
+    result: tuple[list[Instruction], ...] = tuple([] for _ in range(256))
+    for row in INSTRUCTIONS:
+        fixed, first = bucket_of(row.mask), bucket_of(row.match)
+        for free in range(256) if fixed != 255 else (0,):
+            if free & fixed == 0:
+                result[first | free].append(row)
+    return tuple(map(tuple, result))
 
 
 @cache
@@ -84,18 +83,19 @@ def decode(bits: int) -> Decoded | None:
 ON_CHANGE += [buckets.cache_clear, decode.cache_clear]
 
 
-def decoder_tables() -> tuple[np.ndarray, np.ndarray]:
+def decoder_tables() -> tuple[array[int], array[int]]:
     """Return the tables of a compiled decoder.
 
     Returns
     -------
-    buckets : uint64, shape (256, 2)
+    buckets : uint64, two for each of the 256
         First candidate and number of candidates.
-    candidates : uint64, shape (n, 4)
+    candidates : uint64, four for each
         Mask, match, row index and immediate format.
     """
-    first, candidates = [], []
+    first, candidates = array("Q"), array("Q")
     for rows in buckets():
-        first.append((len(candidates), len(rows)))
-        candidates += [(r.mask, r.match, r.index, FORMATS.index(r.format)) for r in rows]
-    return np.array(first, dtype=np.uint64), np.array(candidates, dtype=np.uint64)
+        first.extend((len(candidates) // 4, len(rows)))
+        for row in rows:
+            candidates.extend((row.mask, row.match, row.index, FORMATS.index(row.format)))
+    return first, candidates

@@ -6,12 +6,12 @@ lowered from here but emitted (`vlab/engines/intrinsics.py`).
 
 from __future__ import annotations
 
-import numpy as np
+from array import array
 
 from vlab.isa.fields import MASK64
 from vlab.state import FAST_ENTRIES, FAST_SETS, FAST_WORDS, Hart
 
-INVALID_FAST = memoryview(np.full(FAST_SETS * FAST_ENTRIES * FAST_WORDS, MASK64, dtype=np.uint64))
+INVALID_FAST = memoryview(array("Q", [MASK64]) * (FAST_SETS * FAST_ENTRIES * FAST_WORDS))
 
 
 def in_ram(hart: Hart, address: int, width: int) -> bool:

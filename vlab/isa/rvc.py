@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vlab.isa.table import BY_NAME, Instruction
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Compressed(NamedTuple):
@@ -178,6 +179,8 @@ def expand(bits: int) -> int | None:
 @cache
 def expansion_table() -> np.ndarray:
     """Return the expansion of every 16-bit pattern: uint32, shape (65536,), 0 if illegal."""
+    import numpy as np
+
     bits = np.arange(65536, dtype=np.int64)
     table = np.zeros(65536, dtype=np.uint32)
     todo = bits & 3 != 3

@@ -21,6 +21,7 @@ from vlab.vmm.drivers import AtaDriver, VirtioDriver
 from vlab.vmm.frames import FramePool
 from vlab.vmm.rings import BlockRing, ConsoleRing, Request
 from vlab.vmm.shadow import ShadowPaging, Space
+from vlab.words import clear
 
 APART = {"space", "sbi"}
 """Attributes that are sometimes None, and else objects that are saved apart or not at all."""
@@ -135,7 +136,7 @@ def save_shadow(shadow: ShadowPaging, current: Space | None) -> dict[str, Any]:
         "live": len(shadow.spaces),
         "current": None if current is None else spaces.index(current),
         "tables": {frame: set(uses) for frame, uses in shadow.tables.items()},
-        "writes": {frame: shadow.counts[frame - first] - 1 for frame in shadow.tables},
+        "writes": {frame: shadow.table_map[frame - first] - 1 for frame in shadow.tables},
         "writable": {
             frame: {(spaces.index(space), va) for space, va in users}
             for frame, users in shadow.writable.items()
@@ -156,12 +157,12 @@ def restore_shadow(shadow: ShadowPaging, state: dict[str, Any]) -> Space | None:
     restore_pool(pool, state["pool"])
     shadow.spaces = {space.key: space for space in spaces[: state["live"]]}
     shadow.tables = {frame: set(uses) for frame, uses in whole(state["tables"]).items()}
-    shadow.table_map[:] = 0
-    shadow.paths[:] = 0
+    clear(shadow.table_map)
+    clear(shadow.paths)
     for frame, writes in whole(state["writes"]).items():
         if frame not in shadow.tables or frame < shadow.first_frame or writes < 0:
             raise SnapshotError(f"writes to {frame!r}: is not a guest page table")
-        shadow.counts[frame - shadow.first_frame] = writes + 1
+        shadow.table_map[frame - shadow.first_frame] = writes + 1
     shadow.writable = {
         frame: {(spaces[n], va) for n, va in users}
         for frame, users in whole(state["writable"]).items()

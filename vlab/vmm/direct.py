@@ -7,10 +7,9 @@ it so. As no table is writable by the guest, what was validated stays valid.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from enum import IntEnum
-
-import numpy as np
 
 from vlab.errors import HypercallError
 from vlab.isa.fields import (
@@ -197,10 +196,8 @@ class DirectPaging:
 
     def _entries(self, frame: int, level: int) -> list[int]:
         """Return what a table holds, without zeros and without the monitor's entry."""
-        words = np.frombuffer(self.physical.read(frame * PAGE, PAGE), dtype=np.uint64)
-        if level == 2:
-            words = words[:LAST]
-        return words[words != 0].tolist()
+        words = array("Q", self.physical.read(frame * PAGE, PAGE))
+        return [word for word in (words[:LAST] if level == 2 else words) if word]
 
     def _acquire_entry(self, pte: int, level: int) -> None:
         if not pte & PTE_V:

@@ -6,7 +6,7 @@ What the guest finds is described in `docs/architecture.md`, "The paravirtual AB
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -116,7 +116,7 @@ class _Builder:
         memory = self.memory
         pages = memory.size // PAGE
         ptes = np.zeros(self.leaf_tables * ENTRIES, dtype=np.uint64)
-        ptes[:pages] = memory.p2m.astype(np.uint64) << np.uint64(10) | np.uint64(RAM)
+        ptes[:pages] = np.asarray(memory.p2m, np.uint64) << np.uint64(10) | np.uint64(RAM)
         first, last = ((gpa - memory.base) // PAGE for gpa in (self.identity, self.first_free))
         ptes[first:last] ^= np.uint64(RAM ^ READ_ONLY)
         memory.write(self.identity, ptes.tobytes())
@@ -137,7 +137,7 @@ class _Builder:
         level1 = self._frame()
         first = memory.base // PAGE
         m2p = np.full(physical.size // PAGE, NO_FRAME, dtype=np.uint64)
-        frames = memory.p2m.astype(np.int64)
+        frames = np.asarray(memory.p2m, np.int64)
         m2p[frames - physical.base // PAGE] = np.arange(first, first + len(frames))
         self._map(level1, SHARED_INFO, [self.shared], READ_WRITE)
         self._map(level1, P2M, self._array(memory.p2m), READ_ONLY)
@@ -151,9 +151,9 @@ class _Builder:
         self.physical.write(frame, bytes(PAGE))
         return frame
 
-    def _array(self, words: np.ndarray) -> list[int]:
+    def _array(self, words: Any) -> list[int]:
         """Copy an array into frames of the monitor."""
-        data = words.astype("<u8").tobytes()
+        data = words.tobytes()
         frames = []
         for start in range(0, len(data), PAGE):
             frames.append(self._frame())

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from vlab.isa.fields import MASK64
+from vlab.words import address, zeros
 
 SPACES = 64
 """Address spaces whose roots the compiled handlers can switch between."""
@@ -119,8 +118,8 @@ class ExitRecord:
 
     def __init__(self) -> None:
         size = sum(count for _, count in LAYOUT.values())
-        block = np.zeros(size, dtype=np.uint64)
-        self.pointer, self.words = block.ctypes.data, memoryview(block)
+        self.words = zeros(size)
+        self.pointer = address(self.words)
         for name, (first, count) in LAYOUT.items():
             if count > 1:
                 setattr(self, name, self.words[first : first + count])

@@ -6,7 +6,7 @@ is never a host-physical one by accident.
 
 from __future__ import annotations
 
-import numpy as np
+from array import array
 
 from vlab.errors import MachineError
 
@@ -42,7 +42,7 @@ def monitor_frames(guest_size: int) -> int:
     return guest_size // PAGE // 4 + 256
 
 
-def guest_p2m(host_base: int, host_size: int, reserved: int, guest_size: int) -> np.ndarray:
+def guest_p2m(host_base: int, host_size: int, reserved: int, guest_size: int) -> array[int]:
     """Return the p2m table: machine frame number by guest-physical frame of RAM.
 
     The guest's frames are the host's last ones, in reverse order: contiguous nowhere, so
@@ -52,4 +52,4 @@ def guest_p2m(host_base: int, host_size: int, reserved: int, guest_size: int) ->
     if reserved + pages > host_size // PAGE:
         raise MachineError(f"{pages} guest frames do not fit behind {reserved} monitor frames")
     last = (host_base + host_size) // PAGE - 1
-    return np.arange(last, last - pages, -1, dtype=np.uint64)
+    return array("Q", range(last, last - pages, -1))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import numpy as np
-
 from vlab.counters import Counters
 from vlab.isa.fields import STORE
 from vlab.state import Hart
@@ -23,6 +21,7 @@ from vlab.vmm.exit_record import (
 from vlab.vmm.regimes import number_of
 from vlab.vmm.shadow import ShadowPaging
 from vlab.vmm.shadow_paths import MOST_FRAMES
+from vlab.words import address, zeros
 
 SPACE, ATTRIBUTED, SWITCHES, FILLED = (
     LAYOUT[n][0] for n in ("space", "attributed", "switches", "filled")
@@ -61,13 +60,13 @@ class FullVirtExits(CompiledExits):
     def _lend_shadow(self, stock: Any) -> None:
         """Let machine code fill the shadow, if nobody else has a say in that."""
         record, monitor, shadow = self.record, self.monitor, self.shadow
-        record.tables = shadow.table_map.ctypes.data
-        self.journal = np.zeros(JOURNAL_ROWS * 4, dtype=np.uint64)
-        record.journal = self.journal.ctypes.data
+        record.tables = address(shadow.table_map)
+        self.journal = zeros(JOURNAL_ROWS * 4)
+        record.journal = address(self.journal)
         own = type(monitor).fill is not stock.fill or "fill" in vars(monitor)
         own = own or not {"fill", "written", "is_table"}.isdisjoint(vars(shadow))
         if not own and type(shadow) is ShadowPaging and len(shadow.p2m) <= MOST_FRAMES:
-            record.paths = shadow.paths.ctypes.data
+            record.paths = address(shadow.paths)
 
     def record_of_guest(self) -> Hart:
         """Return the virtual CPU."""
@@ -153,7 +152,7 @@ def lend_memory(vcpu: Hart, hart: Hart) -> None:
     """Give machine code the way to guest memory, and the hardware's decoder."""
     memory = vcpu.memory
     physical = memory.physical
-    vcpu.p2m = memory.p2m.ctypes.data
+    vcpu.p2m = address(memory.p2m)
     vcpu.ram_pointer = physical.pointer - physical.base
     vcpu.code_map = hart.code_map - (physical.base >> 12) * 8
     vcpu.decode_buckets, vcpu.decode_rows = hart.decode_buckets, hart.decode_rows

@@ -9,8 +9,7 @@ new shadow.
 from __future__ import annotations
 
 from collections.abc import Callable
-
-import numpy as np
+from typing import Any
 
 from vlab.isa.fields import (
     PTE_A,
@@ -31,6 +30,7 @@ from vlab.vmm.frames import PAGE, FramePool
 from vlab.vmm.regimes import REGIMES, TRANSLATED, Key, key_of, rights
 from vlab.vmm.shadow_paths import SLOTS, path_key, path_slot
 from vlab.vmm.shadow_space import Space
+from vlab.words import clear, zeros
 
 POINTER = PTE_V
 FLOOD = 3
@@ -77,7 +77,7 @@ class ShadowPaging:
         self,
         physical: PhysicalMemory,
         pool: FramePool,
-        p2m: np.ndarray,
+        p2m: Any,
         guest_base: int,
         asids: int,
         flush: Callable[[int | None, int], None],
@@ -89,9 +89,7 @@ class ShadowPaging:
         self.next_asid = 0
         self.spaces: dict[Key, Space] = {}
         self.tables: dict[int, set[tuple[int, int, int]]] = {}
-        self.table_map = np.zeros(len(p2m), dtype=np.uint64)
-        self.paths = np.zeros(SLOTS, dtype=np.uint64)
-        self.counts, self.slots = self.table_map.data, self.paths.data
+        self.table_map, self.paths = zeros(len(p2m)), zeros(SLOTS)
         self.writable: dict[int, set[tuple[Space, int]]] = {}
         self.fills = self.flushes = self.version = 0
         self.on_release: Callable[[], None] = lambda: None
@@ -141,8 +139,8 @@ class ShadowPaging:
         for space in list(self.spaces.values()):
             self._release(space)
         self.tables.clear()
-        self.table_map[:] = 0
-        self.paths[:] = 0
+        clear(self.table_map)
+        clear(self.paths)
         self.flush(None, 0)
 
     def _release(self, space: Space) -> None:
@@ -182,7 +180,7 @@ class ShadowPaging:
         if space.key[0] is not None:
             for table, depth, base in self.guest_path(vcpu, va):
                 self._protect(table, (space.key[0], depth, base))
-                self.counts[table - self.first_frame] = 1
+                self.table_map[table - self.first_frame] = 1
         granted = rights(vcpu, REGIMES.index(space.key[1]), pte, frame * PAGE)
         if frame in self.tables:
             granted &= ~PTE_W
@@ -222,12 +220,12 @@ class ShadowPaging:
         uses = self.tables.get(frame)
         if uses is None:
             uses = self.tables[frame] = set()
-            self.counts[frame - self.first_frame] = 1
+            self.table_map[frame - self.first_frame] = 1
             for space, va in self.writable.pop(frame, ()):
                 self.drop(space, va)
         uses.add(use)
         key = self._path_key(frame, use)
-        self.slots[path_slot(key)] = key
+        self.paths[path_slot(key)] = key
 
     def _path_key(self, frame: int, use: tuple[int, int, int]) -> int:
         root, level, base = use
@@ -249,18 +247,18 @@ class ShadowPaging:
                 first |= -1 << 39 & (1 << 64) - 1
             self._drop_range(root, first, size)
         number = frame - self.first_frame
-        self.counts[number] += 1
-        if self.counts[number] > FLOOD:
+        self.table_map[number] += 1
+        if self.table_map[number] > FLOOD:
             self._unprotect(frame, uses)
 
     def _unprotect(self, frame: int, uses: set[tuple[int, int, int]]) -> None:
         for root, level, base in uses:
             self._drop_range(root, base, 1 << (12 + 9 * (level + 1)))
             key = self._path_key(frame, (root, level, base))
-            if self.slots[path_slot(key)] == key:
-                self.slots[path_slot(key)] = 0
+            if self.paths[path_slot(key)] == key:
+                self.paths[path_slot(key)] = 0
         del self.tables[frame]
-        self.counts[frame - self.first_frame] = 0
+        self.table_map[frame - self.first_frame] = 0
         for regime in TRANSLATED:
             space = self.spaces.get((frame, regime))
             if space is not None:

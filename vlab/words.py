@@ -1,0 +1,52 @@
+"""Memory of the host that Python and machine code share."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import mmap
+from typing import Any
+
+HUGE = 4 << 20
+"""Bytes from which the memory of an engine lies in large pages, where the host has them."""
+
+
+def anonymous(size: int, large: bool = False) -> mmap.mmap:
+    """Return zeroed memory of the host; where it is private, reading it takes none either.
+
+    Parameters
+    ----------
+    size
+        Bytes.
+    large
+        Whether to have it in large pages, which are fewer and take more memory.
+    """
+    if not hasattr(mmap, "MAP_ANONYMOUS"):
+        return mmap.mmap(-1, size)
+    private = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        with contextlib.suppress(OSError):  # the host may be built without
+            private.madvise(mmap.MADV_HUGEPAGE if large else mmap.MADV_NOHUGEPAGE)
+    return private
+
+
+def zeros(count: int) -> memoryview:
+    """Return 64-bit words, all zero, at the begin of a page."""
+    return memoryview(anonymous(8 * count, 8 * count >= HUGE)).cast("Q")
+
+
+def copy_of(data: bytes | memoryview) -> memoryview:
+    """Return the bytes of ``data`` as 64-bit words; their number is a multiple of eight."""
+    words = zeros(len(data) // 8)
+    words.cast("B")[:] = data
+    return words
+
+
+def clear(words: memoryview) -> None:
+    """Make words zero."""
+    words.cast("B")[:] = bytes(words.nbytes)
+
+
+def address(buffer: Any) -> int:
+    """Return the host address of what a writable buffer holds; it is valid while that lives."""
+    return ctypes.addressof(ctypes.c_char.from_buffer(buffer))
