@@ -243,6 +243,30 @@ class PlainSnippets:
         self.items[skip] = (0, 4, (BY_NAME["jal"], 0, 0, 0, len(self.items) - skip))
         self.jump(BY_NAME["jal"], 1, 0, 0, skip + 1 - len(self.items))
 
+    def cases(self) -> None:
+        """Go round through one of four pieces of code at a time, chosen by a computed jump."""
+        self.put("addi", 29, imm=self.rng.randrange(8, 60))
+        start = len(self.items)
+        self.put("andi", 5, 29, imm=3)
+        self.put("slli", 5, 5, imm=2)
+        self.put("auipc", 6)
+        self.put("add", 6, 6, 5)
+        self.put("jalr", self.rng.choice((0, 0, 0, 1)), 6, imm=12)
+        table, ends = len(self.items), []
+        for _ in range(4):
+            self.jump(BY_NAME["jal"], 0, 0, 0, 1)
+        for case in range(4):
+            distance = len(self.items) - table - case
+            self.items[table + case] = (0, 4, (BY_NAME["jal"], 0, 0, 0, distance))
+            getattr(self, self.rng.choice(("arithmetic", "memory", "short_memory")))()
+            ends.append(len(self.items))
+            self.jump(BY_NAME["jal"], 0, 0, 0, 1)
+        for end in ends:
+            self.items[end] = (0, 4, (BY_NAME["jal"], 0, 0, 0, len(self.items) - end))
+        self.put("andi", 29, 29, imm=63)
+        self.put("addi", 29, 29, imm=-1)
+        self.jump(BY_NAME["blt"], 0, 0, 29, start - len(self.items))
+
     def modify(self) -> None:
         """Overwrite the instruction behind, or anything nearby."""
         word = WORDS + 4 * self.rng.randrange(32)

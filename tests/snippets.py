@@ -240,5 +240,5 @@ MACHINE = {
 WEIGHTS = {"U": USER, "S": USER | SUPERVISOR, "M": USER | SUPERVISOR | MACHINE}
 """How often each snippet is chosen, by privilege."""
 
-LOOPS = {"again": 12, "function": 5, "long_loop": 6}
+LOOPS = {"again": 12, "function": 5, "long_loop": 6, "cases": 4}
 """Added to these where pages are to contain loops."""

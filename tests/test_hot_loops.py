@@ -9,7 +9,7 @@ from test_modes import SMALL
 
 import vlab
 from vlab.engines import hot_loops, loops
-from vlab.engines.loops import find_loop
+from vlab.engines.loops import cases_among, find_loop
 from vlab.engines.tiered import Translator, unavailable
 from vlab.experiments.catalogue import workloads
 from vlab.isa.assembler import assemble
@@ -60,6 +60,47 @@ def test_calls_and_returns_belong_to_a_loop() -> None:
     """
     assert names(source, 0) == ["jal", "bne", "addi", "jalr"]
     assert names("again:\n ecall\n jal zero, again\n", 4) == []
+
+
+def test_far_calls_into_the_page_belong_to_a_loop() -> None:
+    """A call by ``auipc`` and ``jalr``, as compilers write it, is one like any other."""
+    source = """
+    again:
+        auipc ra, 0
+        jalr ra, 16(ra)
+        bne a0, zero, again
+        ecall
+    function:
+        addi a0, a0, -1
+        jalr zero, 0(ra)
+    """
+    loop = find_loop(page_of(source), 0)
+    assert [step.decoded.row.name for step in loop.steps.values()] == [
+        "auipc", "jalr", "bne", "addi", "jalr",
+    ]  # fmt: skip
+    assert loop.steps[4].ways == (16,)
+    assert loop.steps[20].ways == (8,)
+
+
+def test_cases_of_a_switch_belong_to_a_loop() -> None:
+    """Where blocks begin that no direct jump leads to, an indirect jump does, if there is one."""
+    source = """
+    again:
+        ld a1, 0(a1)
+        jalr zero, 0(a1)
+        addi a0, a0, 1
+        jal zero, again
+        addi a0, a0, 2
+        bne a0, a2, again
+        ecall
+    """
+    heads, page = (0, 8, 12, 16, 24), page_of(source)
+    assert cases_among(page, heads) == (8, 12, 16)
+    assert find_loop(page, 0) is None
+    loop = find_loop(page, 0, (8, 16, 24))
+    assert loop.steps[4].ways == (8, 16)
+    assert set(loop.steps) == {0, 4, 8, 12, 16, 20}
+    assert cases_among(page_of(source.replace("0(a1)", "0(ra)")), heads) == ()
 
 
 def test_a_loop_too_long_is_cut_to_what_is_near() -> None:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from vlab.engines.code_cache import COUNTERS, HAS_BLOCKS, HEAT, PAGE_SLOTS, SLOT_BYTES
 from vlab.engines.executable import STUB, jump_to, processor, sync_code
-from vlab.engines.loops import PAGE, Loop, Step, find_loop
+from vlab.engines.loops import PAGE, Loop, Step, cases_among, find_loop
 from vlab.state import Hart
 
 WORTH = 8_000_000
@@ -46,8 +46,8 @@ def _worker() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, thread_name_prefix="vlab-loops")
 
 
-_compiled: dict[tuple[bytes, int], Future[Compiled | None]] = {}
-"""By a page's bytes and a place in it."""
+_compiled: dict[tuple[bytes, int, tuple[int, ...]], Future[Compiled | None]] = {}
+"""By a page's bytes, a place in it, and the cases of its indirect jumps."""
 
 
 def lightly(module: Any, machine: Any) -> None:
@@ -77,8 +77,11 @@ def lightly(module: Any, machine: Any) -> None:
 _made: list[Compiled] = []
 
 
-def compile_loop(page: bytes, start: int) -> Compiled | None:
-    """Find and compile the loop around a place; None if there is none."""
+def compile_loop(page: bytes, start: int, cases: tuple[int, ...] = ()) -> Compiled | None:
+    """Find and compile the loop around a place; None if there is none.
+
+    ``cases``: to where indirect jumps lead (`vlab.engines.loops.cases_among`).
+    """
     import llvmlite.binding as llvm
 
     from vlab.engines import object_cache
@@ -87,7 +90,7 @@ def compile_loop(page: bytes, start: int) -> Compiled | None:
     for other in _made:
         if other.page == page and start in other.loop.steps:
             return other
-    loop = find_loop(page, start)
+    loop = find_loop(page, start, cases)
     if loop is None:
         return None
     llvm.set_option("vlab", "--disable-lsr")
@@ -117,7 +120,7 @@ class HotLoops:
         self.hart, self.enough, self.wait = hart, worth, wait
         self.worth: dict[int, int] = {}
         self.installed: dict[int, list[Installed]] = {}
-        self.pending: dict[tuple[int, int], Future[Compiled | None]] = {}
+        self.pending: dict[tuple[int, int], tuple[bytes, int, tuple[int, ...]]] = {}
 
     def sample(self, instructions: int) -> None:
         """Take note of the place being executed, where so many instructions have run."""
@@ -144,16 +147,16 @@ class HotLoops:
         One at a time: what is under way when a process ends is waited for.
         """
         page = ctypes.string_at(self.hart.page_bits, PAGE)
-        key = (page, offset)
+        key = (page, offset, cases_among(page, self.heads(base)))
         if key not in _compiled:
             busy = _compiled and not next(reversed(_compiled.values())).done()
             if busy or len(_compiled) >= MOST:
                 return
             try:
-                _compiled[key] = _worker().submit(compile_loop, page, offset)
+                _compiled[key] = _worker().submit(compile_loop, *key)
             except RuntimeError:  # no thread can be had, or the process is ending
                 return
-        self.pending[base, offset] = _compiled[key]
+        self.pending[base, offset] = key
         if self.wait:
             _compiled[key].result()
         if _compiled[key].done():
@@ -161,16 +164,22 @@ class HotLoops:
 
     def collect(self) -> None:
         """Enter the loops whose compilation is done, if their page is being executed."""
-        for (base, offset), future in list(self.pending.items()):
+        for (base, offset), key in list(self.pending.items()):
+            future = _compiled[key]
             if future.done() and base == self.hart.page_slots:
                 del self.pending[base, offset]
                 if future.exception() is not None:
                     continue  # the loop goes on as it did
                 compiled = future.result()
-                page = ctypes.string_at(self.hart.page_bits, PAGE)
-                same = _compiled.get((page, offset)) is future
+                same = key[0] == ctypes.string_at(self.hart.page_bits, PAGE)
                 if compiled is not None and same and not self.covers(base, offset):
                     self.install(base, compiled)
+
+    def heads(self, base: int) -> list[int]:
+        """Return the offsets of a page at which translated blocks begin."""
+        slots = (ctypes.c_uint64 * PAGE).from_address(base)
+        first, last = self.hart.jit_pool, self.hart.jit_pool + self.hart.jit_used
+        return [2 * n for n, handler in enumerate(slots[::2]) if first <= handler < last]
 
     def install(self, base: int, compiled: Compiled) -> None:
         """Let the slots of a loop's entries lead to it.

@@ -44,6 +44,8 @@ UNROLLED, UNROLLED_SIZE = (8, 4, 2), 64
 """Turns of a small loop that are laid out in a row, and instructions that they may be in all."""
 
 JUMPS = ("branch", "jal", "jalr")
+FEW_CASES, MOST_CASES = 3, 255
+"""Cases of an indirect jump that are compared one by one, and those that a table can tell."""
 
 
 def is_jump(step: Step) -> bool:
@@ -82,6 +84,7 @@ class LoopCode:
     def __init__(self, module: Module, loop: Loop) -> None:
         self.module, self.loop = module, loop
         self.lines: list[str] = []
+        self.tables: list[str] = []
         self.numbers = 0
         decoded = [step.decoded for step in loop.steps.values()]
         self.written = sorted({d.rd for d in decoded if "rd" in d.row.fields} - {0})
@@ -188,6 +191,24 @@ class LoopCode:
         """Go on at a root if a value is a number."""
         equal, other = self.new(f"icmp eq i64 {value}, {number}"), self.name("other")
         self.do(f"br i1 {equal}, label %b{root}, label %{other}")
+        self.label(other)
+
+    def go_by_table(self, apart: str, roots: tuple[int, ...]) -> None:
+        """Go on at the root at a distance from the page's beginning, if there is one."""
+        table = bytearray(PAGE // 2)
+        for number, root in enumerate(roots[:MOST_CASES], 1):
+            table[root // 2] = number
+        name = f"@cases.{len(self.tables)}"
+        text = "".join(f"\\{byte:02x}" for byte in table)
+        self.tables.append(f'{name} = internal constant [{len(table)} x i8] c"{text}"\n')
+        inside = self.new(f"icmp ult i64 {apart}, {PAGE}")
+        seek, other = self.name("seek"), self.name("other")
+        self.do(f"br i1 {inside}, label %{seek}, label %{other}")
+        self.label(seek)
+        half = self.new(f"lshr i64 {apart}, 1")
+        number = self.new(f"load i8, ptr {self.new(f'getelementptr i8, ptr {name}, i64 {half}')}")
+        cases = " ".join(f"i8 {n}, label %b{root}" for n, root in enumerate(roots[:MOST_CASES], 1))
+        self.do(f"switch i8 {number}, label %{other} [ {cases} ]")
         self.label(other)
 
     def go_far(self, address: str) -> None:
@@ -300,8 +321,11 @@ class LoopCode:
         self.do(f"store i64 {budget}, ptr %budget.now")
         self.do(f"store i64 {data}, ptr %data.now")
         self.path = (0, 0)
-        for way in step.ways:
-            self.go_if(apart, way, way)
+        if len(step.ways) > FEW_CASES:
+            self.go_by_table(apart, step.ways)
+        else:
+            for way in step.ways:
+                self.go_if(apart, way, way)
         self.go_far(target)
 
     def branch(self, step: Step) -> None:
@@ -440,7 +464,7 @@ class LoopCode:
         self.do("musttail call void %l.handler(ptr %hart, ptr %l.at, i64 %l.budget, i64 %l.data)")
         self.do("ret void")
         body = "\n".join(self.lines)
-        return f"define void @loop{SIGNATURE} {{\n{body}\n}}\n{HEADER}"
+        return f"{''.join(self.tables)}define void @loop{SIGNATURE} {{\n{body}\n}}\n{HEADER}"
 
 
 CALLED = {"load.again": LOAD_AGAIN, "store.again": STORE_AGAIN}

@@ -2,11 +2,13 @@
 
 A loop is a strongly connected component of the page's control flow: every instruction from
 which the place can be reached again without leaving the page. Calls of functions in the page,
-and their returns, are part of it.
+and their returns, are part of it, and so are indirect jumps to places that were seen to be
+reached by one (a switch's cases).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from vlab.engines.csrs import COUNTERS, NO_PLACE, PLACES, csr_place, writes
@@ -46,7 +48,7 @@ class Loop(NamedTuple):
     @property
     def ways_out(self) -> set[int]:
         """Offsets in the page at which execution goes on behind the loop."""
-        ways = (ways_of(step.offset, step.decoded, set()) for step in self.steps.values())
+        ways = (direct_ways(step.offset, step.decoded) for step in self.steps.values())
         return {way for each in ways for way in each} - set(self.steps)
 
 
@@ -73,43 +75,103 @@ def is_plain(decoded: Decoded) -> bool:
     return place != NO_PLACE and not (PLACES[place] in COUNTERS and writes(decoded))
 
 
-def ways_of(offset: int, decoded: Decoded, returns: set[int]) -> list[int]:
-    """Return the offsets in the page at which execution may go on."""
+def direct_ways(offset: int, decoded: Decoded) -> list[int]:
+    """Return the offsets in the page at which execution may go on, but for indirect jumps."""
     kind, behind = decoded.row.kind, offset + decoded.length
     target = [n for n in (offset + signed(decoded.imm),) if 0 <= n < PAGE]
     if kind == "jalr":
-        return sorted(returns) if (decoded.rd, decoded.rs1) == (0, RA) else []
+        return []
     if kind == "jal":
         return target
     return ([behind] if behind < PAGE else []) + (target if kind == "branch" else [])
 
 
-def reachable(page: bytes, start: int, reach: int) -> dict[int, Step]:
-    """Return the instructions that can follow the one at ``start``, not too far from it."""
-    known: dict[int, Decoded | None] = {}
-    returns: set[int] = set()
-    open_, steps = [start], {}
-    while open_:
-        offset = open_.pop()
-        if offset in known or abs(offset - start) > reach:
-            continue
-        decoded = known[offset] = instruction_at(page, offset)
-        if decoded is None:
-            continue
-        if decoded.row.kind == "jal" and decoded.rd and ways_of(offset, decoded, returns):
-            behind = offset + decoded.length
-            if behind < PAGE and behind not in returns:
-                returns.add(behind)
-                open_ += [n for n, d in known.items() if d and d.row.kind == "jalr"]
-                for n in open_:
-                    known.pop(n, None)
-        ways = ways_of(offset, decoded, returns)
-        steps[offset] = Step(offset, decoded, tuple(ways))
-        open_ += [n for n in ways if n not in known]
-    return steps
+def far_target(page: bytes, offset: int, decoded: Decoded) -> list[int]:
+    """Return where an ``auipc`` just before an indirect jump makes it lead, if in the page."""
+    before = instruction_at(page, offset - 4) if offset >= 4 else None
+    if before is None or before.row.name != "auipc" or before.rd != decoded.rs1:
+        return []
+    target = offset - 4 + signed(before.imm) + signed(decoded.imm)
+    return [target] if 0 <= target < PAGE else []
 
 
-def find_loop(page: bytes, start: int) -> Loop | None:
+class Flow:
+    """The control flow of a page around a place.
+
+    Parameters
+    ----------
+    page
+        The 4096 bytes of the page.
+    cases
+        Offsets that indirect jumps, other than returns, were seen to lead to.
+    """
+
+    def __init__(self, page: bytes, cases: Iterable[int] = ()) -> None:
+        self.page, self.cases = page, sorted(cases)
+        self.returns: set[int] = set()
+
+    def ways(self, offset: int, decoded: Decoded) -> list[int]:
+        """Return the offsets in the page at which execution may go on."""
+        if decoded.row.kind != "jalr":
+            return direct_ways(offset, decoded)
+        if (decoded.rd, decoded.rs1) == (0, RA):
+            return sorted(self.returns)
+        return far_target(self.page, offset, decoded) or ([] if decoded.rd else self.cases)
+
+    def reachable(self, start: int, reach: int) -> dict[int, Step]:
+        """Return the instructions that can follow the one at ``start``, not too far from it."""
+        known: dict[int, Decoded | None] = {}
+        self.returns.clear()
+        open_, steps = [start], {}
+        while open_:
+            offset = open_.pop()
+            if offset in known or abs(offset - start) > reach:
+                continue
+            decoded = known[offset] = instruction_at(self.page, offset)
+            if decoded is None:
+                continue
+            if is_call(decoded) and self.ways(offset, decoded):
+                behind = offset + decoded.length
+                if behind < PAGE and behind not in self.returns:
+                    self.returns.add(behind)
+                    open_ += [n for n, d in known.items() if d and d.row.kind == "jalr"]
+                    for n in open_:
+                        known.pop(n, None)
+                    known[offset] = decoded
+            ways = self.ways(offset, decoded)
+            steps[offset] = Step(offset, decoded, tuple(ways))
+            open_ += [n for n in ways if n not in known]
+        return steps
+
+
+def is_call(decoded: Decoded) -> bool:
+    """Return whether an instruction jumps and links."""
+    return decoded.row.kind in ("jal", "jalr") and decoded.rd != 0
+
+
+def cases_among(page: bytes, heads: Iterable[int]) -> tuple[int, ...]:
+    """Return those offsets, of places where blocks begin, that no direct jump explains.
+
+    Nothing if the page has no indirect jump but returns.
+    """
+    explained, indirect = set(), False
+    for head in heads:
+        offset = head
+        while offset < PAGE and (decoded := instruction_at(page, offset)) is not None:
+            ways = direct_ways(offset, decoded)
+            offset += decoded.length
+            if is_call(decoded):
+                explained.update((offset, *far_target(page, offset - decoded.length, decoded)))
+            elif decoded.row.kind == "jalr" and decoded.rs1 != RA:
+                indirect = True
+            if decoded.row.kind in ("jal", "jalr", "branch"):
+                explained.update(ways)
+            if decoded.row.kind in ("jal", "jalr"):
+                break
+    return tuple(sorted(set(heads) - explained)) if indirect else ()
+
+
+def find_loop(page: bytes, start: int, cases: Iterable[int] = ()) -> Loop | None:
     """Return the loop around an instruction.
 
     Parameters
@@ -118,6 +180,8 @@ def find_loop(page: bytes, start: int) -> Loop | None:
         The 4096 bytes of the page.
     start
         Offset of an instruction that was being executed.
+    cases
+        Offsets that indirect jumps, other than returns, were seen to lead to.
 
     Returns
     -------
@@ -125,15 +189,15 @@ def find_loop(page: bytes, start: int) -> Loop | None:
         None if the page does not lead back to it, or only by too many instructions.
     """
     for reach in REACHES:
-        loop = loop_within(page, start, reach)
+        loop = loop_within(Flow(page, cases), start, reach)
         if loop is not None and len(loop.steps) <= MOST:
             return loop
     return None
 
 
-def loop_within(page: bytes, start: int, reach: int) -> Loop | None:
+def loop_within(flow: Flow, start: int, reach: int) -> Loop | None:
     """Return the loop around an instruction, as far as it lies within ``reach`` bytes of it."""
-    steps = reachable(page, start, reach)
+    steps = flow.reachable(start, reach)
     came_from: dict[int, list[int]] = {}
     for step in steps.values():
         for way in step.ways:
