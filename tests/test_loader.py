@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import struct
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import vlab.elf
+from vlab import loader
 from vlab.errors import ImageError
 from vlab.loader import Image, load_image
 
@@ -261,3 +264,20 @@ def test_every_byte_of_the_headers_may_be_wrong(value: bytes) -> None:
     """No single wrong byte makes the loader fail otherwise, or hang."""
     for at in range(4, len(WHOLE)):
         survives(WHOLE[:at] + value + WHOLE[at + 1 :])
+
+
+def test_the_plain_reader_agrees_with_the_library() -> None:
+    """Of any file, damaged ones too, the reader of plain files says what the library says."""
+    files = [NATIVE.read_bytes(), elf(symbols={"tohost": RAM + 64, "main": RAM})]
+    rng, read = random.Random(7), 0
+    for round_ in range(300):
+        changed = bytearray(files[round_ % 2])
+        for _ in range(rng.randrange(3) if round_ else 0):
+            changed[rng.randrange(64 + 56)] = rng.randrange(256)
+        if rng.random() < 0.2:
+            del changed[rng.randrange(len(changed)) :]
+        plain = vlab.elf.read(bytes(changed), loader.RISCV)
+        if plain is not None:
+            read += 1
+            assert plain == loader._load_unusual_elf("image", bytes(changed))
+    assert read > 50

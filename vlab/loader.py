@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 
+from vlab import elf
 from vlab.board import RAM_BASE
 from vlab.errors import ImageError
 
@@ -20,8 +21,7 @@ LINUX_HEADER = struct.Struct("<8xQQQ24xI4x")
 LINUX_MAGIC = 0x05435352  # "RSC\x05"
 LINUX_TEXT_OFFSET = 0x20_0000
 LINUX_BIG_ENDIAN = 1
-ELF_SYMBOL = struct.Struct("<IBBHQQ")
-UNDEFINED, LOCAL = 0, 0  # section index, binding
+RISCV = 243
 
 Segment = tuple[int, bytes, int]
 """Physical address, contents, and bytes in memory (the rest is zero)."""
@@ -130,12 +130,18 @@ def _load_flat(name: str, data: bytes) -> tuple[str, list[Segment]]:
 
 
 def _load_elf(name: str, data: bytes) -> tuple[int, list[Segment], dict[str, int]]:
+    """Read an ELF file; one that is not as it should be is diagnosed by a library."""
+    plain = elf.read(data, RISCV)
+    return plain or _load_unusual_elf(name, data)
+
+
+def _load_unusual_elf(name: str, data: bytes) -> tuple[int, list[Segment], dict[str, int]]:
     from elftools.elf.elffile import ELFFile
 
     try:
-        elf = ELFFile(BytesIO(data))
-        _check_header(name, elf)
-        return elf["e_entry"], _segments(name, elf, data), _symbols(elf)
+        file = ELFFile(BytesIO(data))
+        _check_header(name, file)
+        return file["e_entry"], _segments(name, file, data), _symbols(file)
     except ImageError:
         raise
     except Exception as error:  # the parser fails in many ways on a damaged file
@@ -144,24 +150,24 @@ def _load_elf(name: str, data: bytes) -> tuple[int, list[Segment], dict[str, int
         raise ImageError(f"{name}: is a damaged or truncated ELF file{detail}") from None
 
 
-def _check_header(name: str, elf) -> None:
-    if elf.elfclass != 64:
-        raise ImageError(f"{name}: is a {elf.elfclass}-bit ELF file; this machine is 64-bit")
-    if not elf.little_endian:
+def _check_header(name: str, file) -> None:
+    if file.elfclass != 64:
+        raise ImageError(f"{name}: is a {file.elfclass}-bit ELF file; this machine is 64-bit")
+    if not file.little_endian:
         raise ImageError(f"{name}: is a big-endian ELF file; this machine is little-endian")
-    if elf["e_machine"] != "EM_RISCV":
-        machine = str(elf["e_machine"]).removeprefix("EM_")
+    if file["e_machine"] != "EM_RISCV":
+        machine = str(file["e_machine"]).removeprefix("EM_")
         raise ImageError(f"{name}: is an ELF file for {machine}; this machine is RISC-V")
-    if elf["e_type"] not in ELF_LOADABLE:
+    if file["e_type"] not in ELF_LOADABLE:
         kind = {"ET_REL": "a relocatable object", "ET_CORE": "a core dump"}.get(
-            elf["e_type"], f"an ELF file of type {elf['e_type']}"
+            file["e_type"], f"an ELF file of type {file['e_type']}"
         )
         raise ImageError(f"{name}: is {kind}, not an executable; link it first")
 
 
-def _segments(name: str, elf, data: bytes) -> list[Segment]:
+def _segments(name: str, file, data: bytes) -> list[Segment]:
     segments = []
-    for segment in elf.iter_segments():
+    for segment in file.iter_segments():
         if segment["p_type"] != "PT_LOAD" or not segment["p_memsz"]:
             continue
         offset, length = segment["p_offset"], segment["p_filesz"]
@@ -178,21 +184,11 @@ def _segments(name: str, elf, data: bytes) -> list[Segment]:
     return segments
 
 
-def _symbols(elf) -> dict[str, int]:
+def _symbols(file) -> dict[str, int]:
     """Return the defined symbols; unpacked here because the library takes seconds for a kernel."""
     symbols: dict[str, int] = {}
-    for section in elf.iter_sections():
+    for section in file.iter_sections():
         if section["sh_type"] != "SHT_SYMTAB":
             continue
-        names = elf.get_section(section["sh_link"]).data()
-        table = section.data()
-        table = table[: len(table) // ELF_SYMBOL.size * ELF_SYMBOL.size]
-        for where, info, _, index, value, _ in ELF_SYMBOL.iter_unpack(table):
-            name = names[where : names.find(b"\0", where)].decode("utf-8", "replace")
-            if not name or index == UNDEFINED:
-                continue
-            if info >> 4 == LOCAL:
-                symbols.setdefault(name, value)
-            else:
-                symbols[name] = value
+        symbols |= elf.symbols_of(section.data(), file.get_section(section["sh_link"]).data())
     return symbols

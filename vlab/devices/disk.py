@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,6 +132,8 @@ class DiskImage:
 def _replace(target: Path, data: bytearray) -> None:
     """Give a file new contents in one step, keeping its permissions."""
     mode = target.stat().st_mode & 0o7777 if target.exists() else 0o644
+    import tempfile
+
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from vlab.engines.code_cache import expand, find_row
-from vlab.engines.intrinsics import peek64
 from vlab.engines.lowering import Emit, FunctionLowering, Value
+from vlab.engines.machine_only import peek64
 from vlab.isa.decode import decode
 from vlab.isa.fields import MASK64
 from vlab.isa.rvc import expansion_table

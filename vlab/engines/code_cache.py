@@ -8,7 +8,7 @@ two handlers: the second serves branches that stay in their page, and the marker
 
 from __future__ import annotations
 
-from vlab.engines.intrinsics import execute_row, handler_address, peek16, peek32, peek64, poke64
+from vlab.engines.machine_only import execute_row, handler_address, peek16, peek32, peek64, poke64
 from vlab.engines.walk_cache import EVICTED_CODE, PAGE_MASK, fetch_again, remember_walk
 from vlab.isa.decode import FORMATS, immediate
 from vlab.isa.execute import CONTINUE, fetch, illegal, raise_trap

@@ -11,14 +11,17 @@ from __future__ import annotations
 import inspect
 from functools import cache
 from types import FunctionType
+from typing import TYPE_CHECKING
 
-from vlab.engines.lowering import Module
 from vlab.isa import csr as csrs
 from vlab.isa.csr import csr_check, csr_read, csr_write, pending
 from vlab.isa.decode import Decoded
 from vlab.isa.fields import MASK64, MXR, SSTATUS_WRITABLE, SUM, Csr
 from vlab.isa.table import INSTRUCTIONS, ON_CHANGE, Instruction
 from vlab.state import Hart
+
+if TYPE_CHECKING:
+    from vlab.engines.lowering import Module
 
 PLACES = (Csr.SSTATUS, Csr.SSCRATCH, Csr.SEPC, Csr.SCAUSE, Csr.STVAL, Csr.CYCLE, Csr.INSTRET)
 """The CSRs, by the numbers under which there are stencils."""

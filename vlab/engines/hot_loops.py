@@ -9,14 +9,16 @@ loop of another machine is not compiled again.
 from __future__ import annotations
 
 import ctypes
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vlab.engines.code_cache import COUNTERS, HAS_BLOCKS, HEAT, PAGE_SLOTS, SLOT_BYTES
 from vlab.engines.executable import STUB, jump_to, processor, sync_code
 from vlab.engines.loops import PAGE, Loop, Step, cases_among, find_loop
 from vlab.state import Hart
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 WORTH = 8_000_000
 """Instructions for which a page is seen executing before its loop is compiled."""
@@ -43,6 +45,8 @@ class Installed(NamedTuple):
 
 @cache
 def _worker() -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor
+
     return ThreadPoolExecutor(1, thread_name_prefix="vlab-loops")
 
 

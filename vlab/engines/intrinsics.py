@@ -3,52 +3,18 @@
 from __future__ import annotations
 
 from vlab.engines.lowering import Emit, FunctionLowering, Value
+from vlab.engines.machine_only import (
+    execute_row,
+    handler_address,
+    peek16,
+    peek32,
+    peek64,
+    poke32,
+    poke64,
+    sync_code,
+)
 from vlab.isa import bits, physical
-from vlab.state import FAST_ENTRIES, FAST_SETS, FAST_WORDS, LAYOUT, Hart
-
-
-def _machine_code_only(*_: object) -> int:
-    raise NotImplementedError("only machine code can do this")
-
-
-def peek16(address: int) -> int:
-    """Return 16 bits of host memory."""
-    return _machine_code_only(address)
-
-
-def peek32(address: int) -> int:
-    """Return 32 bits of host memory."""
-    return _machine_code_only(address)
-
-
-def peek64(address: int) -> int:
-    """Return 64 bits of host memory."""
-    return _machine_code_only(address)
-
-
-def poke64(address: int, value: int) -> None:
-    """Write 64 bits of host memory."""
-    _machine_code_only(address, value)
-
-
-def poke32(address: int, value: int) -> None:
-    """Write 32 bits of host memory."""
-    _machine_code_only(address, value)
-
-
-def sync_code(begin: int, end: int) -> None:
-    """Have the processor fetch what was written there: of most, caches of code see no stores."""
-    _machine_code_only(begin, end)
-
-
-def handler_address(hart: Hart, index: int) -> int:
-    """Return the address of a handler that belongs to no row."""
-    return _machine_code_only(hart, index)
-
-
-def execute_row(hart: Hart, row: int, rd: int, rs1: int, rs2: int, imm: int) -> int:
-    """Call the executor of a row."""
-    return _machine_code_only(hart, row, rd, rs1, rs2, imm)
+from vlab.state import FAST_ENTRIES, FAST_SETS, FAST_WORDS, LAYOUT
 
 
 def _pointer(f: FunctionLowering, value: Value) -> str:

@@ -13,7 +13,6 @@ import hashlib
 import os
 import platform
 import sys
-import tempfile
 from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
@@ -118,6 +117,8 @@ def _stored(path: Path) -> bytes | None:
 
 
 def _keep(path: Path, code: bytes) -> None:
+    import tempfile
+
     # Of a read-only installation, or a file that another process of Windows has open, nothing
     # is kept: the next process compiles again.
     with contextlib.suppress(OSError):

@@ -13,19 +13,15 @@ import platform
 import struct
 import sys
 
+from vlab.elf import HEADER, IDENT, SECTION, SYMBOL, SYMTAB, UNDEFINED
 from vlab.engines.executable import NoExecutableMemoryError, executable_memory
 from vlab.words import address
 
-FILE = struct.Struct("<16sHHIQQQIHHHHHH")
-SECTION = struct.Struct("<IIQQQQIIQQ")
-SYMBOL = struct.Struct("<IBBHQQ")
 RELOCATION = struct.Struct("<QIIq")
 
-IDENT = b"\x7fELF\x02\x01\x01"
 RELOCATABLE, X86_64 = 1, 62
-PROGBITS, SYMTAB, RELA, NOBITS = 1, 2, 4, 8
+PROGBITS, RELA, NOBITS = 1, 4, 8
 ALLOCATED = 2
-UNDEFINED = 0
 ABSOLUTE, RELATIVE, CALL = 1, 2, 4
 """R_X86_64_64: the address; PC32, PLT32: its distance from the place."""
 
@@ -65,7 +61,7 @@ def load(image: bytes) -> tuple[dict[str, int], mmap.mmap]:
 
 
 def _load(image: bytes) -> tuple[dict[str, int], mmap.mmap]:
-    ident, kind, machine, _, _, _, first, _, _, _, _, size, count, _ = FILE.unpack_from(image)
+    ident, kind, machine, _, _, _, first, _, _, _, _, size, count, _ = HEADER.unpack_from(image)
     if not ident.startswith(IDENT) or (kind, machine, size) != (RELOCATABLE, X86_64, SECTION.size):
         raise UnknownObjectError("no object for x86-64")
     sections = [SECTION.unpack_from(image, first + n * size) for n in range(count)]

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from vlab.engines.fixed_registers import register_holes, variants
-from vlab.engines.intrinsics import peek32, poke32, poke64
+from vlab.engines.machine_only import peek32, poke32, poke64
 
 WORD32, WORD64, MOVE_HIGH, MOVE_LOW, OFFSET64, JUMP26 = range(6)
 """Kinds of patches."""

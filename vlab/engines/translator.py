@@ -26,7 +26,7 @@ from vlab.engines.code_cache import (
     register_or_sink,
 )
 from vlab.engines.csrs import NO_PLACE, csr_place
-from vlab.engines.intrinsics import handler_address, peek16, peek64, poke64, sync_code
+from vlab.engines.machine_only import handler_address, peek16, peek64, poke64, sync_code
 from vlab.engines.relocations import patch
 from vlab.engines.stencil_table import (
     BRANCH,

@@ -9,7 +9,7 @@ left to `vlab.isa.mmu.translate`.
 
 from __future__ import annotations
 
-from vlab.engines.intrinsics import peek16, peek32, peek64, poke64
+from vlab.engines.machine_only import peek16, peek32, peek64, poke64
 from vlab.isa.fields import (
     FETCH,
     MASK64,

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vlab.board import RAM_BASE, Board
 from vlab.costs import price
@@ -26,17 +26,15 @@ from vlab.isa.fields import S
 from vlab.loader import Image, load_image
 from vlab.machine import Engine, Machine, Outcome
 from vlab.memory import PAGE, GuestMemory, Memory, PhysicalMemory
-from vlab.modes.emulate import Emulate
-from vlab.modes.fullvirt import FullVirt
 from vlab.modes.native import Native
 from vlab.modes.setup import Ended, Setup
 from vlab.sbi import Sbi
 from vlab.sstc import SupervisorTimer
 from vlab.state import Hart
 from vlab.vmm.frames import FramePool, guest_p2m, monitor_frames
-from vlab.vmm.fullvirt_exits import FullVirtExits
-from vlab.vmm.shadow import ShadowPaging
-from vlab.vmm.tracked import TrackedMemory
+
+if TYPE_CHECKING:
+    from vlab.modes.fullvirt import FullVirt
 
 DTB_ROOM = 64 << 10
 """Bytes kept for the device tree at the end of RAM."""
@@ -116,9 +114,12 @@ class Guest:
         machine = self.machine_of(hart, physical, lines_of(hart))
         machine.timer = SupervisorTimer(hart, machine.board, lines_of(hart))
         self.start(hart, machine.board, physical)
-        return (self.setup.monitor or (Emulate if self.setup.mode == "emulate" else Native))(
-            machine, self.firmware(machine, lines_of(hart), physical)
-        )
+        kind = self.setup.monitor or Native
+        if self.setup.mode == "emulate":
+            from vlab.modes.emulate import Emulate
+
+            kind = self.setup.monitor or Emulate
+        return kind(machine, self.firmware(machine, lines_of(hart), physical))
 
     def host(self) -> tuple[PhysicalMemory, FramePool, GuestMemory, Hart]:
         """Host hardware under a monitor: its memory, the monitor's frames, the guest's."""
@@ -132,6 +133,10 @@ class Guest:
 
     def build_fullvirt(self) -> FullVirt:
         """The unmodified guest on a virtual CPU, with shadow page tables."""
+        from vlab.modes.fullvirt import FullVirt
+        from vlab.vmm.shadow import ShadowPaging
+        from vlab.vmm.tracked import TrackedMemory
+
         physical, pool, memory, hart = self.host()
         memory = TrackedMemory(physical, memory.p2m, RAM_BASE)
         vcpu = Hart(memory, share_registers=hart)
@@ -229,6 +234,9 @@ class Guest:
     def run(self, max_instructions: int, progress: Callable[[int], None] | None = None) -> Ended:
         """Run the guest and return what was counted."""
         if self.setup.mode == "fullvirt":
+            from vlab.modes.fullvirt import FullVirt
+            from vlab.vmm.fullvirt_exits import FullVirtExits
+
             FullVirtExits.install(self.mode, FullVirt)
         elif self.setup.mode == "paravirt":
             from vlab.modes.paravirt import ParaVirt

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from vlab.counters import EXIT_REASONS
 from vlab.engines.code_cache import NO_ROW, expand, find_row, register_or_sink
-from vlab.engines.intrinsics import peek64, poke64
+from vlab.engines.machine_only import peek64, poke64
 from vlab.engines.semantics import executor
 from vlab.isa.decode import immediate
 from vlab.isa.execute import EXIT, fetch, raise_trap

@@ -7,7 +7,7 @@ any Python runs. A fill that needs a new shadow table, or protects a guest table
 from __future__ import annotations
 
 from vlab.counters import EXIT_REASONS
-from vlab.engines.intrinsics import peek64, poke64
+from vlab.engines.machine_only import peek64, poke64
 from vlab.isa.execute import raise_trap
 from vlab.isa.fields import (
     MASK64,

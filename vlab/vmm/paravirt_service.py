@@ -8,7 +8,7 @@ Here ``vcpu`` is the guest as its kernel sees it (`vlab.vmm.pvcpu.PvCpu.record`)
 from __future__ import annotations
 
 from vlab.counters import EXIT_REASONS
-from vlab.engines.intrinsics import peek64, poke64
+from vlab.engines.machine_only import peek64, poke64
 from vlab.exits import ExitReason
 from vlab.isa.csr import write_satp
 from vlab.isa.fields import INTERRUPT, MASK64, Cause, S, U
