@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from vlab.engines import object_cache
+from vlab.engines import hot_loops, object_cache
+from vlab.engines.loops import find_loop
 
 RUN = "import vlab; r = vlab.run('hello', mode='fullvirt'); print(r.exit_code, r.cycles.total)"
 COUNT = "from vlab.engines import object_cache; print(object_cache.made)"
@@ -94,3 +96,97 @@ def test_old_objects_are_thrown_away(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert len(left) == object_cache.KEPT
     assert f"thing-{0:032x}.o" in left
     assert f"thing-{19:032x}.o" not in left
+
+
+LOOPS = """
+import sys, vlab
+from vlab.engines import hot_loops, object_cache
+from vlab.engines.tiered import Translator
+Translator.wait, Translator.worth = True, 1
+r = vlab.run("compute", n=2000)
+print(len(hot_loops._made), object_cache.made, "llvmlite" in sys.modules, r.cycles_total.total,
+      r.counters_total.to_dict())
+"""
+
+
+@pytest.fixture(scope="module")
+def with_loops(filled: Path) -> tuple[Path, list[str]]:
+    """A cache with loops, and what the process printed that compiled them."""
+    printed = output(filled, LOOPS)
+    assert int(printed[0]) == int(printed[1]) > 0
+    assert list(filled.glob("loop-*.o"))
+    return filled, printed
+
+
+def test_a_warm_process_enters_its_loops_without_llvm(with_loops: tuple[Path, list[str]]) -> None:
+    """Loops that another process compiled are loaded, and every counter is the same."""
+    cache, cold = with_loops
+    warm = output(cache, LOOPS)
+    assert warm[0] == cold[0]
+    assert warm[1] == "0"
+    assert warm[3:] == cold[3:]
+    if object_loader_serves():
+        assert warm[2] == "False"
+
+
+def object_loader_serves() -> bool:
+    """Return whether cached code is loaded without LLVM on this host."""
+    return sys.platform.startswith("linux") and platform.machine() == "x86_64"
+
+
+def copied(cache: Path, target: Path, loops: bytes | None) -> None:
+    """Copy a cache, with other contents for the loops, or without these."""
+    for path in cache.iterdir():
+        loop = path.name.startswith("loop-")
+        if not loop or loops is not None:
+            (target / path.name).write_bytes(loops if loop and loops else path.read_bytes())
+
+
+def test_damaged_loops_are_compiled_again(
+    with_loops: tuple[Path, list[str]], tmp_path: Path
+) -> None:
+    """A loop whose file was changed is not entered but made anew."""
+    cache, cold = with_loops
+    copied(cache, tmp_path, b"\0" * 4000)
+    assert output(tmp_path, LOOPS)[1:2] == cold[1:2]
+    assert all(object_cache._stored(path) for path in tmp_path.glob("loop-*.o"))
+
+
+def test_processes_compile_loops_at_once(
+    with_loops: tuple[Path, list[str]], tmp_path: Path
+) -> None:
+    """Processes that compile the same loops at once count the same, and leave whole files."""
+    cache, cold = with_loops
+    copied(cache, tmp_path, None)
+    processes = [start(tmp_path, LOOPS) for _ in range(3)]
+    for process in processes:
+        assert process.communicate(timeout=180)[0].split()[3:] == cold[3:]
+    assert all(object_cache._stored(path) for path in tmp_path.iterdir())
+
+
+def test_loops_of_a_cache_that_cannot_be_written(
+    with_loops: tuple[Path, list[str]], tmp_path: Path
+) -> None:
+    """A cache that may only be read serves what it has; without one, loops are compiled."""
+    cache, cold = with_loops
+    copied(cache, tmp_path, b"")
+    tmp_path.chmod(0o555)
+    assert output(tmp_path, LOOPS)[1] == "0"
+    tmp_path.chmod(0o755)
+    blocked = tmp_path / "file"
+    blocked.write_text("not a directory")
+    assert output(blocked / "cache", LOOPS)[3:] == cold[3:]
+
+
+def test_a_loop_is_described_by_all_that_its_code_depends_on() -> None:
+    """Loops that differ in an operand, a way or an entry are kept under different names."""
+    words = (0x0015_0513, 0xFEA5_CEE3)  # addi a0, a0, 1; blt a1, a0, -4
+    page = b"".join(word.to_bytes(4, "little") for word in words).ljust(4096, b"\0")
+    loop = find_loop(page, 0)
+    assert loop is not None
+    other = find_loop(page[:2] + b"\x25" + page[3:], 0)
+    assert other is not None
+    variants = [loop, other, loop._replace(entries=(0, 4)), find_loop(page[4:8] + page[:4092], 0)]
+    variants = [loop for loop in variants if loop is not None]
+    assert len({hot_loops.description(v) for v in variants}) == len(variants) >= 3
+    assert hot_loops.description(loop) == hot_loops.description(find_loop(page, 0) or other)

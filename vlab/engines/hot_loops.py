@@ -9,7 +9,7 @@ loop of another machine is not compiled again.
 from __future__ import annotations
 
 import ctypes
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vlab.engines.code_cache import COUNTERS, HAS_BLOCKS, HEAT, PAGE_SLOTS, SLOT_BYTES
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 WORTH = 8_000_000
 """Instructions for which a page is seen executing before its loop is compiled."""
+
+KEPT = 256
+"""Compiled loops that are kept for other processes, some kilobytes each."""
 
 MOST = 1000
 """Places that a process looks for a loop at, at most."""
@@ -78,6 +81,26 @@ def lightly(module: Any, machine: Any) -> None:
     passes.run(module, builder)
 
 
+def object_of(loop: Loop) -> bytes:
+    """Compile a loop."""
+    import llvmlite.binding as llvm
+
+    from vlab.engines.loop_code import generate
+    from vlab.engines.object_cache import compile_object
+
+    llvm.set_option("vlab", "--disable-lsr")
+    try:
+        return compile_object(generate(loop), lightly)
+    finally:
+        llvm.set_option("vlab", "--disable-lsr=false")
+
+
+def description(loop: Loop) -> bytes:
+    """Return all that a loop's code is made from, besides the sources of the engines."""
+    steps = [(s.offset, s.decoded.row.name, s.decoded[1:], s.ways) for s in loop.steps.values()]
+    return repr((steps, loop.entries)).encode()
+
+
 _made: list[Compiled] = []
 
 
@@ -86,10 +109,7 @@ def compile_loop(page: bytes, start: int, cases: tuple[int, ...] = ()) -> Compil
 
     ``cases``: to where indirect jumps lead (`vlab.engines.loops.cases_among`).
     """
-    import llvmlite.binding as llvm
-
     from vlab.engines import object_cache
-    from vlab.engines.loop_code import generate
 
     for other in _made:
         if other.page == page and start in other.loop.steps:
@@ -97,11 +117,8 @@ def compile_loop(page: bytes, start: int, cases: tuple[int, ...] = ()) -> Compil
     loop = find_loop(page, start, cases)
     if loop is None:
         return None
-    llvm.set_option("vlab", "--disable-lsr")
-    try:
-        code = object_cache.compile_object(generate(loop), lightly)
-    finally:
-        llvm.set_option("vlab", "--disable-lsr=false")
+    make = partial(object_of, loop)
+    code = object_cache.stored("loop", make, detail=description(loop), kept=KEPT)
     compiled = Compiled(page, loop, object_cache.link("loop", code, ["loop"])["loop"])
     _made.append(compiled)
     return compiled

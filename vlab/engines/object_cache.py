@@ -41,12 +41,13 @@ def directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "vlab"
 
 
-def key(name: str, more: tuple[Path, ...] = ()) -> str:
-    """Return the digest of all that generated code depends on; ``more`` are sources of its own."""
+def key(name: str, more: tuple[Path, ...] = (), detail: bytes = b"") -> str:
+    """Return the digest of all that generated code depends on (`stored`)."""
     digest = _common().copy()
     digest.update(name.encode())
     for path in more:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    digest.update(detail)
     return digest.hexdigest()
 
 
@@ -154,20 +155,38 @@ made = 0
 """Objects that this process had to compile."""
 
 
-def stored(name: str, make: Callable[[], bytes], more: tuple[Path, ...] = ()) -> bytes:
-    """Return the bytes called ``name``, from the cache, or made and then kept there."""
-    path = directory() / f"{name}-{key(name, more)[:32]}.o"
+def stored(
+    name: str,
+    make: Callable[[], bytes],
+    more: tuple[Path, ...] = (),
+    detail: bytes = b"",
+    kept: int = KEPT,
+) -> bytes:
+    """Return the bytes called ``name``, from the cache, or made and then kept there.
+
+    Parameters
+    ----------
+    name
+        Name of the object.
+    make
+        Returns it; called only if there is no valid one in the cache.
+    more, detail
+        Sources that it is made from besides those of the engines, and whatever else.
+    kept
+        Objects of this name that are kept, the newest ones.
+    """
+    path = directory() / f"{name}-{key(name, more, detail)[:32]}.o"
     global made
     data = _stored(path)
     if data is None:
         data = make()
         made += 1
         _keep(path, data)
-        _prune(name, path.parent)
+        _prune(name, path.parent, kept)
     return data
 
 
-def _prune(name: str, folder: Path) -> None:
+def _prune(name: str, folder: Path, kept: int) -> None:
     """Keep the newest objects of a name only; a process that misses one compiles it again."""
 
     def age(path: Path) -> float:
@@ -177,7 +196,7 @@ def _prune(name: str, folder: Path) -> None:
             return 0
 
     found = (p for p in folder.glob(f"{name}-*.o") if len(p.stem) == len(name) + 33)
-    for path in sorted(found, key=age)[KEPT:]:
+    for path in sorted(found, key=age)[kept:]:
         with contextlib.suppress(OSError):
             path.unlink()
 
