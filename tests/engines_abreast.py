@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from random_programs import BASE, CODE_PAGES, M_VECTOR, S_VECTOR, SIZE, Program
 
+from vlab.engines import hot_loops
 from vlab.engines.code_cache import PAGE_SLOTS, SLOT_BYTES
 from vlab.engines.hot_loops import Compiled, HotLoops
 from vlab.engines.interpreter import Interpreter
@@ -34,6 +35,7 @@ HOST_ONLY = {
     "page_bits", "jit_pool", "jit_used", "jit_limit", "stencil_code", "stencil_index",
     "stencil_holes", "row_kinds", "holes", "decode_buckets", "decode_rows", "decode_rvc",
     "handlers", "scratch_slot", "walk_lines", "walks_again", "walks_short",
+    "halt_list", "halt_count", "halting",
     "fast", "fast_used", "data_set", "fetch_set", "bits", "length", "fault", "fault_address",
     "value", "last_address", "walk_level", "walk_address",
     "exit_addr", "exit_size", "exit_value", "exit_reg", "exit_signed",
@@ -62,6 +64,9 @@ LINES = (1, 3, 5, 7, 9, 11)
 
 
 LOOPS_A_PAGE = 3
+
+
+hot_loops.MOST = 100_000  # as many as all programs have
 
 
 class Eager(HotLoops):
@@ -159,7 +164,7 @@ class Abreast:
         while first.limit - first.budget + first.vectored < instructions:
             before = first.limit - first.budget
             self.slice(budget := rng.choice(self.slices))
-            if budget > 10 and first.limit - first.budget == before:
+            if budget > 10 and first.limit - first.budget == before and not first.budget:
                 self.rescue()
             lines = 1 << rng.choice(LINES) if rng.random() < 0.1 else 0
             jump = rng.choice(CODE_PAGES) + 2 * rng.randrange(2048) if rng.random() < 0.02 else None
@@ -177,7 +182,8 @@ class Abreast:
     def slice(self, budget: int) -> None:
         """Run all engines for a slice, and finish accesses to devices that are not there."""
         pc = self.harts[0].pc
-        reasons = [e.run(h, budget) for e, h in zip(self.engines, self.harts, strict=True)]
+        both = zip(self.engines, self.harts, strict=True)
+        reasons = [self.execute(engine, hart, budget) for engine, hart in both]
         for number in range(1, len(reasons)):
             difference = self.difference(number)
             if difference or reasons[number] != reasons[0]:
@@ -193,6 +199,10 @@ class Abreast:
                 raise_trap(hart, Cause.STORE_ACCESS, hart.exit_tval)
             elif reason == ExitReason.TIME:
                 hart.time, hart.time_fresh = hart.limit - hart.budget, 1
+
+    def execute(self, engine: Any, hart: Hart, budget: int) -> ExitReason:
+        """Run one engine."""
+        return engine.run(hart, budget)
 
     def rescue(self) -> None:
         """End an endless loop of traps: the program has lost its handlers."""

@@ -6,7 +6,7 @@ up to date, let the mode handle the exit.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -51,6 +51,9 @@ class Engine(Protocol):
 
     def run(self, hart: Hart, budget: int) -> ExitReason:
         """Run at most ``budget`` instructions."""
+
+    def run_until(self, hart: Hart, budget: int, halts: Set[int]) -> ExitReason:
+        """Run, but end before the instruction at one of the addresses, the first one apart."""
 
     def tlb_flush(self, hart: Hart, va: int, by_address: int, asid: int, by_asid: int) -> object:
         """Carry out ``sfence.vma`` on a hart's TLB."""

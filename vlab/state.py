@@ -145,6 +145,9 @@ FIELDS: tuple[tuple[str, int, str], ...] = (
     ("stencil_holes", 1, "host address of the table of holes"),
     ("row_kinds", 1, "host address of the translator's kinds of rows"),
     ("holes", 16, "what the translator patches into the next stencil"),
+    ("halt_list", 1, "host address of the addresses at which a run may halt"),
+    ("halt_count", 1, "how many there are"),
+    ("halting", 1, "1 while runs halt there"),
     ("scratch_slot", 4, "a decoded instruction outside the cache (one that crosses a page)"),
     # the emulated translator (vlab/engines/block_tables.py); places are offsets in its tables
     ("block_tables", 1, "host address of its tables"),

@@ -8,10 +8,12 @@ two handlers: the second serves branches that stay in their page, and the marker
 
 from __future__ import annotations
 
+from vlab.engines.halting import WATCHED, halts_here, is_halt, watches
 from vlab.engines.machine_only import execute_row, handler_address, peek16, peek32, peek64, poke64
 from vlab.engines.walk_cache import EVICTED_CODE, PAGE_MASK, fetch_again, remember_walk
+from vlab.exits import ExitReason
 from vlab.isa.decode import FORMATS, immediate
-from vlab.isa.execute import CONTINUE, fetch, illegal, raise_trap
+from vlab.isa.execute import CONTINUE, fetch, illegal, leave, raise_trap
 from vlab.isa.fields import FETCH, MASK64, STORE, Cause
 from vlab.isa.mmu import EMPTY_SET, FAST_FIRST, SET_WORDS, fast_flush, translate, use_set
 from vlab.isa.physical import in_ram
@@ -23,10 +25,12 @@ SLOT_BYTES = 16
 PAGE_SLOTS = 2050
 """One per halfword, one that leads to the next page, one that counts stores to the page."""
 
-DECODE, ILLEGAL, CROSS, NEXT_PAGE, DISPATCH, HEAT, LOAD_AGAIN, STORE_AGAIN = range(8)
+(
+    DECODE, ILLEGAL, CROSS, NEXT_PAGE, DISPATCH, HEAT, LOAD_AGAIN, STORE_AGAIN, HALT
+) = range(9)  # fmt: skip
 """Handlers that belong to no row, by their index in the handler table."""
 
-FIRST_ROW = 8
+FIRST_ROW = 9
 STEP = 3
 """Result of `enter_page`: the page cannot be cached, execute one instruction without."""
 
@@ -112,7 +116,10 @@ def refill(hart: Hart, va: int, key: int, lookup: int, access: int, walked: int)
     """
     if walked == EVICTED_CODE:
         # The next instruction fetches from the page again; after a store it might not find it.
-        if access == STORE or fetch_again(hart, hart.page_pc) != hart.page_bits:
+        # Where runs halt there may be none.
+        if access == STORE or hart.halting != 0:
+            return 0
+        if fetch_again(hart, hart.page_pc) != hart.page_bits:
             return 0
         return peek64(lookup + 24)
     if key & 7 != 0 or hart.data_set == FAST_FIRST + EMPTY_SET * SET_WORDS:
@@ -174,8 +181,16 @@ def allocate_page(hart: Hart, page: int) -> None:
     hart.code_used = hart.code_used + 1
     fresh_slots(hart, base)
     poke64(base + (PAGE_SLOTS - 1) * SLOT_BYTES, 0)
+    poke64(base + WATCHED, 0)
     poke64(hart.code_map + page * 8, base)
     fast_flush(hart)
+
+
+def watch(hart: Hart, pc: int, base: int) -> None:
+    """Watch a page that is executed where there are addresses to halt at."""
+    if hart.halt_count != 0 and watches(hart, pc) and peek64(base + WATCHED) == 0:
+        poke64(base + WATCHED, 1)
+        fresh_slots(hart, base)
 
 
 def enter_page(hart: Hart) -> int:
@@ -184,9 +199,14 @@ def enter_page(hart: Hart) -> int:
     `CONTINUE`: dispatch again (also after a trap was taken); `EXIT`; or `STEP`.
     """
     pc = hart.pc
+    if halts_here(hart):
+        return leave(hart, ExitReason.BUDGET)  # before the fetch is counted
     host = fetch_again(hart, pc & PAGE_MASK)
-    if host != 0 and peek64(hart.code_map + ((host - hart.ram_pointer) >> 12) * 8) != 0:
-        return CONTINUE
+    if host != 0:
+        slots = peek64(hart.code_map + ((host - hart.ram_pointer) >> 12) * 8)
+        if slots != 0:
+            watch(hart, pc, slots)
+            return CONTINUE
     pa = translate(hart, pc, FETCH, 2)
     if hart.fault != 0:
         return raise_trap(hart, hart.fault, hart.fault_address)
@@ -197,6 +217,7 @@ def enter_page(hart: Hart) -> int:
     page = (pa - hart.ram_base) >> 12
     if peek64(hart.code_map + page * 8) == 0:
         allocate_page(hart, page)
+    watch(hart, pc, peek64(hart.code_map + page * 8))
     remember_walk(hart, pc, FETCH)
     fill_fast(hart, pc, pa, FETCH)
     return CONTINUE
@@ -228,6 +249,9 @@ def register_or_sink(rd: int) -> int:
 
 def decode_slot(hart: Hart, slot: int, offset: int) -> None:
     """Decode the instruction at ``offset`` of the page being executed into its slot."""
+    if is_halt(hart, hart.page_slots, offset):
+        poke64(slot, handler_address(hart, HALT))
+        return
     raw = peek16(hart.page_bits + offset)
     length = 2
     if raw & 3 == 3:

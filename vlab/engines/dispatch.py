@@ -131,7 +131,11 @@ two:
   br i1 %none, label %on, label %check
 check:
   %spent = icmp eq i64 %left, 0
-  br i1 %spent, label %on, label %interrupt
+  br i1 %spent, label %on, label %look
+look:
+  %here = call i64 @py.halts_here(ptr %hart)
+  %halts = icmp ne i64 %here, 0
+  br i1 %halts, label %halt, label %interrupt
 interrupt:
   %status = call i64 @py.check_interrupt(ptr %hart)
   %exits = icmp eq i64 %status, 1
@@ -143,7 +147,9 @@ on:
   %b = phi i64 [ %left, %0 ], [ %left, %check ], [ %less, %reload ]
 """
             + tail("@dispatch", budget="%b", data="0")
-            + "leave:\n  ret void\n",
+            + "halt:\n"
+            + write("exit_reason", str(int(ExitReason.BUDGET)))
+            + "  ret void\nleave:\n  ret void\n",
             "noinline",
         )
         + define(
@@ -283,6 +289,23 @@ stay:
             )
             if heat
             else ""
+        )
+        + define(
+            "halt",
+            PC
+            + write("pc", "%pc").replace("%pc.p", "%pc.q")
+            + write("budget", "%budget")
+            + """  call void @count(ptr %hart, i64 %data)
+  %here = call i64 @py.halts_here(ptr %hart)
+  %halts = icmp ne i64 %here, 0
+  br i1 %halts, label %leave, label %on
+on:
+"""
+            + tail("@cross", data="0")
+            + "leave:\n"
+            + write("exit_reason", str(int(ExitReason.BUDGET)))
+            + "  ret void\n",
+            "noinline cold",
         )
         + define(
             "next_page",

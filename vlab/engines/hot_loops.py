@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vlab.engines.code_cache import COUNTERS, HAS_BLOCKS, HEAT, PAGE_SLOTS, SLOT_BYTES
 from vlab.engines.executable import STUB, jump_to, processor, sync_code
+from vlab.engines.halting import NOWHERE, WATCHED, planted
 from vlab.engines.loops import PAGE, Loop, Step, cases_among, find_loop
 from vlab.state import Hart
 
@@ -34,6 +35,7 @@ class Compiled(NamedTuple):
     """A loop of a page and its machine code."""
 
     page: bytes
+    halts: frozenset[int]
     loop: Loop
     address: int
 
@@ -53,8 +55,10 @@ def _worker() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, thread_name_prefix="vlab-loops")
 
 
-_compiled: dict[tuple[bytes, int, tuple[int, ...]], Future[Compiled | None]] = {}
-"""By a page's bytes, a place in it, and the cases of its indirect jumps."""
+Key = tuple[bytes, int, tuple[int, ...], frozenset[int]]
+"""A page's bytes, a place in it, the cases of its indirect jumps, and where a run may halt."""
+
+_compiled: dict[Key, Future[Compiled | None]] = {}
 
 
 def lightly(module: Any, machine: Any) -> None:
@@ -104,22 +108,26 @@ def description(loop: Loop) -> bytes:
 _made: list[Compiled] = []
 
 
-def compile_loop(page: bytes, start: int, cases: tuple[int, ...] = ()) -> Compiled | None:
+def compile_loop(
+    page: bytes, start: int, cases: tuple[int, ...] = (), halts: frozenset[int] = NOWHERE
+) -> Compiled | None:
     """Find and compile the loop around a place; None if there is none.
 
-    ``cases``: to where indirect jumps lead (`vlab.engines.loops.cases_among`).
+    ``cases``: to where indirect jumps lead (`vlab.engines.loops.cases_among`). ``halts``: offsets
+    at which a run may halt.
     """
     from vlab.engines import object_cache
 
     for other in _made:
-        if other.page == page and start in other.loop.steps:
+        if (other.page, other.halts) == (page, halts) and start in other.loop.steps:
             return other
-    loop = find_loop(page, start, cases)
+    loop = find_loop(page, start, cases, halts)
     if loop is None:
         return None
     make = partial(object_of, loop)
     code = object_cache.stored("loop", make, detail=description(loop), kept=KEPT)
-    compiled = Compiled(page, loop, object_cache.link("loop", code, ["loop"])["loop"])
+    address = object_cache.link("loop", code, ["loop"])["loop"]
+    compiled = Compiled(page, halts, loop, address)
     _made.append(compiled)
     return compiled
 
@@ -141,7 +149,7 @@ class HotLoops:
         self.hart, self.enough, self.wait = hart, worth, wait
         self.worth: dict[int, int] = {}
         self.installed: dict[int, list[Installed]] = {}
-        self.pending: dict[tuple[int, int], tuple[bytes, int, tuple[int, ...]]] = {}
+        self.pending: dict[tuple[int, int], Key] = {}
 
     def sample(self, instructions: int) -> None:
         """Take note of the place being executed, where so many instructions have run."""
@@ -167,8 +175,8 @@ class HotLoops:
 
         One at a time: what is under way when a process ends is waited for.
         """
-        page = ctypes.string_at(self.hart.page_bits, PAGE)
-        key = (page, offset, cases_among(page, self.heads(base)))
+        page, halts = self.executed()
+        key = (page, offset, cases_among(page, self.heads(base)), halts)
         if key not in _compiled:
             busy = _compiled and not next(reversed(_compiled.values())).done()
             if busy or len(_compiled) >= MOST:
@@ -183,6 +191,13 @@ class HotLoops:
         if _compiled[key].done():
             self.collect()
 
+    def executed(self) -> tuple[bytes, frozenset[int]]:
+        """Return the page being executed, and the offsets in it at which a run may halt."""
+        hart, halts = self.hart, NOWHERE
+        if hart.halt_count and peek(hart.page_slots + WATCHED):
+            halts = frozenset(halt % PAGE for halt in planted(hart))
+        return ctypes.string_at(hart.page_bits, PAGE), halts
+
     def collect(self) -> None:
         """Enter the loops whose compilation is done, if their page is being executed."""
         for (base, offset), key in list(self.pending.items()):
@@ -192,7 +207,7 @@ class HotLoops:
                 if future.exception() is not None:
                     continue  # the loop goes on as it did
                 compiled = future.result()
-                same = key[0] == ctypes.string_at(self.hart.page_bits, PAGE)
+                same = (key[0], key[3]) == self.executed()
                 if compiled is not None and same and not self.covers(base, offset):
                     self.install(base, compiled)
 

@@ -7,11 +7,13 @@ cache directory (`vlab.engines.object_cache`) and loaded in milliseconds afterwa
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Set
 from functools import cache, partial
 from types import FunctionType
 
 from vlab.engines import object_cache
 from vlab.engines.code_cache import PAGE_BYTES
+from vlab.engines.halting import plant
 from vlab.engines.walk_cache import WALK_BYTES
 from vlab.exits import ExitReason
 from vlab.isa.csr import write_satp
@@ -23,6 +25,9 @@ from vlab.words import address, copy_of, zeros
 
 CODE_POOL_PAGES = 1024
 """Pages of decoded instructions kept at most, 32 KiB each."""
+
+HOLD = 100_000
+"""Instructions of a run without breakpoints for which the code made for some is dropped."""
 
 EXPORTS: tuple[FunctionType, ...] = (tlb_flush, write_satp)
 """Functions whose machine code monitors may call instead of the Python they are lowered from."""
@@ -38,7 +43,7 @@ def generate(heat: int = 0, blocks: bool = False) -> str:
     blocks
         Whether the emulated translator is told of the blocks that are entered.
     """
-    from vlab.engines import code_cache, dispatch, handlers, translator, walk_cache
+    from vlab.engines import code_cache, dispatch, halting, handlers, translator, walk_cache
     from vlab.engines.intrinsics import INTRINSICS, PRELUDE
     from vlab.engines.lowering import Module
     from vlab.isa import counting, execute
@@ -59,6 +64,7 @@ def generate(heat: int = 0, blocks: bool = False) -> str:
         code_cache.refill,
         walk_cache.count_walks,
         code_cache.step,
+        halting.halts_here,
         execute.check_interrupt,
         execute.illegal,
         counting.settle,
@@ -79,7 +85,7 @@ def generate(heat: int = 0, blocks: bool = False) -> str:
         pairs += [first, second]
     hot = "@heat" if heat else "@decode"
     table = ["@decode", "@illegal", "@cross", "@next_page", "@dispatch", hot]
-    table += ["@load_again", "@store_again", *pairs]
+    table += ["@load_again", "@store_again", "@halt", *pairs]
     entries = ", ".join(f"ptr {name}" for name in table)
     executors = [module.name_of(f) for f in handlers.executors()]
     module.chunks.append(
@@ -171,6 +177,26 @@ class Interpreter:
         hart.limit = hart.limit - hart.budget + budget
         hart.budget = budget
         return REASONS[self._run(hart.pointer)]
+
+    def run_until(self, hart: Hart, budget: int, halts: Set[int]) -> ExitReason:
+        """Run as `run` does, but end before the instruction at one of the addresses.
+
+        The run's first instruction, or the trap in its place, is carried out in any case.
+        """
+        if not halts:
+            if budget > HOLD:
+                plant(hart, halts)
+            return self.run(hart, budget)
+        plant(hart, halts)
+        reason = self.run(hart, 1)
+        more = budget - 1
+        if reason == ExitReason.BUDGET and more and hart.pc not in halts:
+            hart.halting = 1
+            reason = self.run(hart, more)
+            hart.halting = 0
+        else:
+            hart.limit, hart.budget = hart.limit + more, hart.budget + more
+        return reason
 
     def sample(self, hart: Hart, instructions: int) -> None:
         """Take note of what executes; so many instructions have run. (An interpreter need not.)"""

@@ -8,7 +8,7 @@ reached by one (a switch's cases).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import NamedTuple
 
 from vlab.engines.csrs import COUNTERS, NO_PLACE, PLACES, csr_place, writes
@@ -104,10 +104,12 @@ class Flow:
         The 4096 bytes of the page.
     cases
         Offsets that indirect jumps, other than returns, were seen to lead to.
+    halts
+        Offsets that are left to the interpreter.
     """
 
-    def __init__(self, page: bytes, cases: Iterable[int] = ()) -> None:
-        self.page, self.cases = page, sorted(cases)
+    def __init__(self, page: bytes, cases: Iterable[int] = (), halts: Container[int] = ()) -> None:
+        self.page, self.cases, self.halts = page, sorted(cases), halts
         self.returns: set[int] = set()
 
     def ways(self, offset: int, decoded: Decoded) -> list[int]:
@@ -128,7 +130,7 @@ class Flow:
             if offset in known or abs(offset - start) > reach:
                 continue
             decoded = known[offset] = instruction_at(self.page, offset)
-            if decoded is None:
+            if decoded is None or offset in self.halts:
                 continue
             if is_call(decoded) and self.ways(offset, decoded):
                 behind = offset + decoded.length
@@ -171,7 +173,9 @@ def cases_among(page: bytes, heads: Iterable[int]) -> tuple[int, ...]:
     return tuple(sorted(set(heads) - explained)) if indirect else ()
 
 
-def find_loop(page: bytes, start: int, cases: Iterable[int] = ()) -> Loop | None:
+def find_loop(
+    page: bytes, start: int, cases: Iterable[int] = (), halts: Container[int] = ()
+) -> Loop | None:
     """Return the loop around an instruction.
 
     Parameters
@@ -182,6 +186,8 @@ def find_loop(page: bytes, start: int, cases: Iterable[int] = ()) -> Loop | None
         Offset of an instruction that was being executed.
     cases
         Offsets that indirect jumps, other than returns, were seen to lead to.
+    halts
+        Offsets that are left to the interpreter.
 
     Returns
     -------
@@ -189,7 +195,7 @@ def find_loop(page: bytes, start: int, cases: Iterable[int] = ()) -> Loop | None
         None if the page does not lead back to it, or only by too many instructions.
     """
     for reach in REACHES:
-        loop = loop_within(Flow(page, cases), start, reach)
+        loop = loop_within(Flow(page, cases, halts), start, reach)
         if loop is not None and len(loop.steps) <= MOST:
             return loop
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from functools import cache
 
 from vlab.engines.semantics import SINK, executor
@@ -46,6 +47,20 @@ class PythonEngine:
             return illegal(hart)
         execute = _executor(decoded.row)
         return execute(hart, decoded.rd or SINK, decoded.rs1, decoded.rs2, decoded.imm)
+
+    def run_until(self, hart: Hart, budget: int, halts: Set[int]) -> ExitReason:
+        """Run as `run` does, but end before the instruction at one of the addresses.
+
+        The run's first instruction, or the trap in its place, is carried out in any case.
+        """
+        if not halts:
+            return self.run(hart, budget)
+        while True:
+            reason = self.run(hart, 1)
+            budget -= 1
+            if reason != ExitReason.BUDGET or not budget or hart.pc in halts:
+                hart.limit, hart.budget = hart.limit + budget, hart.budget + budget
+                return reason
 
     def run(self, hart: Hart, budget: int) -> ExitReason:
         """Run until the budget of instructions is used up or something exits."""

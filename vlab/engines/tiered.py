@@ -100,7 +100,7 @@ class Translator(Interpreter):
         while left > SLICE:
             reason = super().run(hart, SLICE)
             left -= SLICE - hart.budget
-            if reason != ExitReason.BUDGET:
+            if reason != ExitReason.BUDGET or hart.budget:
                 hart.limit += left - hart.budget
                 hart.budget = left
                 return reason

@@ -104,6 +104,8 @@ class TracedInterpreter(Interpreter):
         super().__init__(blocks=True)
         self.code_bytes = code_bytes
 
+    run_until = PythonEngine.run_until
+
     def attach(self, hart: Hart) -> None:
         """Prepare a hart's record.
 

@@ -26,6 +26,7 @@ from vlab.engines.code_cache import (
     register_or_sink,
 )
 from vlab.engines.csrs import NO_PLACE, csr_place
+from vlab.engines.halting import is_halt
 from vlab.engines.machine_only import handler_address, peek16, peek64, poke64, sync_code
 from vlab.engines.relocations import patch
 from vlab.engines.stencil_table import (
@@ -69,7 +70,7 @@ def bits_at(hart: Hart, offset: int) -> int:
 
 def kind_of(hart: Hart, offset: int) -> int:
     """Return the kind of the instruction at an offset, NONE if it has no stencil."""
-    if offset >= 4096:
+    if offset >= 4096 or is_halt(hart, hart.page_slots, offset):
         return NONE
     raw = bits_at(hart, offset)
     if raw & 3 == 3 and offset == 4094:

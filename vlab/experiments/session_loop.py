@@ -100,7 +100,7 @@ class Loop:
         Tell of the traps into the guest's own kernel, too, which on hardware of its own nobody
         else sees.
     halts : frozenset of int
-        Addresses at which to stop; they cost one run of the engine an instruction.
+        Addresses at which to stop.
     happened : str
         What the last `move` met: the reason of an exit or trap, ``mark``, ``waiting``, or nothing.
     """
@@ -194,16 +194,9 @@ class Loop:
 
     def _execute(self, budget: int) -> tuple[ExitReason, int]:
         """Run the engine; return why it stopped, and how much of the budget was used."""
-        hart, run, halts = self.hart, self.engine.run, self.halts
-        if not halts:
-            return run(hart, budget), budget - hart.budget
-        used, words = 0, hart.words
-        while used < budget:
-            reason = run(hart, 1)
-            used += 1 - hart.budget
-            if reason != ExitReason.BUDGET or words[PC] in halts:
-                return reason, used
-        return ExitReason.BUDGET, used
+        hart = self.hart
+        reason = self.engine.run_until(hart, budget, self.halts)
+        return reason, budget - hart.budget
 
     @staticmethod
     def _exits(intercept: int, cause: int) -> bool:
