@@ -51,6 +51,21 @@ class Loop(NamedTuple):
         ways = (direct_ways(step.offset, step.decoded) for step in self.steps.values())
         return {way for each in ways for way in each} - set(self.steps)
 
+    def is_followed(self, load: Step) -> bool:
+        """Return whether what a step loads is the address of a load: it is a link of a chain."""
+        pointer, ahead, seen = load.decoded.rd, [*load.ways], set[int]()
+        while ahead and load.decoded.row.width == 8:
+            offset = ahead.pop()
+            if offset in seen or offset not in self.steps:
+                continue
+            seen.add(offset)
+            _, decoded, ways, *_ = self.steps[offset]
+            if decoded.row.kind == "load" and decoded.rs1 == pointer:
+                return True
+            if "rd" not in decoded.row.fields or decoded.rd != pointer:
+                ahead += ways
+        return False
+
 
 def instruction_at(page: bytes, offset: int) -> Decoded | None:
     """Return the instruction at an offset, None if it has no translation."""

@@ -9,7 +9,7 @@ left to `vlab.isa.mmu.translate`.
 
 from __future__ import annotations
 
-from vlab.engines.machine_only import peek16, peek32, peek64, poke64
+from vlab.engines.machine_only import peek32, peek64, poke32, poke64
 from vlab.isa.fields import (
     FETCH,
     MASK64,
@@ -31,20 +31,15 @@ from vlab.isa.fields import (
 )
 from vlab.isa.mmu import FAST_FIRST, FETCH_SETS, NONE, SET_WORDS, current_asid, tlb_find, use_set
 from vlab.isa.physical import in_ram, load_ram
-from vlab.state import FAST_ENTRIES, FAST_WORDS, TLB_MAX_ENTRIES, Hart
+from vlab.state import FAST_ENTRIES, FAST_WORDS, Hart
 
 LINES, LINE_BYTES, CODE_LINES = 4096, 64, 1365
+WALK_BYTES = LINES * LINE_BYTES
 KEY, SATP = 0, 8
-ROOT_AT, MIDDLE_AT, LEAF_AT, FIRST, SET = 16, 20, 24, 28, 30
+ROOT_AT, MIDDLE_AT, LEAF_AT = 16, 20, 24
 ROOT, MIDDLE, LEAF, ADDEND = 32, 40, 48, 56
 """Where a line holds its key, satp, the places of the three entries in RAM (32 bits, in words), the
-TLB set's first entry and number (16 bits), the entries, and host address minus virtual."""
-
-VICTIMS = LINES * LINE_BYTES
-"""Behind the lines: for each set of the TLB the tag that is replaced next, if nothing else
-changed the set. What is stored through it has an address known early, which is half the time."""
-
-WALK_BYTES = VICTIMS + TLB_MAX_ENTRIES * 8
+entries, and host address minus virtual."""
 
 PRIV_SHIFT, MODE_SHIFT, KINDS_SHIFT, PROTECTED_SHIFT = 3, 5, 8, 11
 """Bits of a key below the page: privilege; MPRV, SUM and MXR; which accesses the walk serves
@@ -118,12 +113,8 @@ def remember_walk(hart: Hart, va: int, access: int) -> None:
         return
     line = walk_line(hart, va, access)
     page = va & PAGE_MASK
-    index = va >> 12 & (hart.tlb_sets - 1)
-    first = index * hart.tlb_ways
-    victim = hart.tlb_tag[first + hart.tlb_next[index]]
-    poke64(hart.walk_lines + VICTIMS + index * 8, victim)
     upper = (root_at - hart.ram_base) >> 3 | (middle_at - hart.ram_base) >> 3 << 32
-    lower = (leaf_at - hart.ram_base) >> 3 | first << 32 | index << 48
+    lower = (leaf_at - hart.ram_base) >> 3
     key = page | walk_mode(hart)
     old = peek64(line + KEY)
     kinds = kind_bit(access)
@@ -131,7 +122,7 @@ def remember_walk(hart: Hart, va: int, access: int) -> None:
         old & (MASK64 ^ KINDS) == key
         and peek64(line + SATP) == hart.satp
         and peek64(line + ROOT_AT) == upper
-        and peek64(line + LEAF_AT) == lower
+        and peek32(line + LEAF_AT) == lower
         and peek64(line + ROOT) == root
         and peek64(line + MIDDLE) == middle
         and peek64(line + LEAF) == leaf
@@ -140,11 +131,16 @@ def remember_walk(hart: Hart, va: int, access: int) -> None:
     poke64(line + KEY, key | kinds)
     poke64(line + SATP, hart.satp)
     poke64(line + ROOT_AT, upper)
-    poke64(line + LEAF_AT, lower)
+    poke32(line + LEAF_AT, lower)
     poke64(line + ROOT, root)
     poke64(line + MIDDLE, middle)
     poke64(line + LEAF, leaf)
     poke64(line + ADDEND, hart.ram_pointer + (target - hart.ram_base) - page)
+
+
+def set_of(hart: Hart, page: int) -> int:
+    """Return the number of the TLB set of a page."""
+    return page >> 12 & (hart.tlb_sets - 1)
 
 
 def is_same(hart: Hart, line: int, place: int, entry: int) -> bool:
@@ -165,7 +161,7 @@ def serves(hart: Hart, line: int, key: int, access: int) -> bool:
     ):
         return False
     tag = key & PAGE_MASK | 1
-    entry = peek16(line + FIRST)
+    entry = set_of(hart, key) * hart.tlb_ways
     if hart.tlb_ways == 4:
         return (
             hart.tlb_tag[entry] != tag
@@ -186,20 +182,18 @@ def replace(hart: Hart, line: int, page: int) -> int:
 
     Returns the other's tag, or 0: nothing was done.
     """
-    index = peek16(line + SET)
+    index = set_of(hart, page)
     way = hart.tlb_next[index]
-    entry = peek16(line + FIRST) + way
-    victim = hart.walk_lines + VICTIMS + index * 8
-    old = peek64(victim)
-    if old == 0 or hart.tlb_tag[entry] != old:
+    entry = index * hart.tlb_ways + way
+    old = hart.tlb_tag[entry]
+    if old == 0:
         return 0
-    lookup_drop(hart, old)
+    way = way + 1 if way + 1 < hart.tlb_ways else 0
+    hart.tlb_next[index] = way
     hart.tlb_tag[entry] = page | 1
     hart.tlb_asid[entry] = current_asid(hart)
     hart.tlb_pte[entry] = peek64(line + LEAF)
-    way = way + 1 if way + 1 < hart.tlb_ways else 0
-    hart.tlb_next[index] = way
-    poke64(victim, hart.tlb_tag[peek16(line + FIRST) + way])
+    lookup_drop(hart, old)
     hart.walks_again = hart.walks_again + 1
     return old
 
