@@ -115,6 +115,7 @@ class CompiledExits:
         self.serves = self.served(monitor, stock)
         self.stay, self.twin = self.code()
         self.bits = {name: 1 << bit for bit, name in enumerate(self.handlers)}
+        self.calls = {name: (bit, self.takes.get(name)) for name, bit in self.bits.items()}
         self.trap: tuple[int, ...] | None = None
         self.on_trap = monitor.on_trap
         if self.serves & self.bits["on_trap"]:  # the stock one, whose twin was asked already
@@ -200,10 +201,10 @@ class CompiledExits:
         name, arguments
             The handler, and what it was called with.
         """
-        trap, words, bit, machine = self.trap, self.words, self.bits[name], self.machine
+        trap, words, machine = self.trap, self.words, self.machine
+        bit, which = self.calls[name]
         if trap is None or words[LEFT_TO] == bit:
             return False
-        which = self.takes.get(name)
         if arguments != (self.expected(name) if which is None else trap[which]):
             return False
         if (machine.on_syscall is not None and name == self.observed) or not self.ready():

@@ -70,5 +70,7 @@ def library(service: str, guest_memory: bool) -> Code:
     name = service.rpartition(".")[2].replace("_", "-")
     make = partial(generate, service, guest_memory)
     made = object_cache.load(name, make, list(ENTRIES), sources)
-    kind = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_void_p)
-    return Code(*(kind(made[entry]) for entry in ENTRIES))
+    # A run lets other threads of Python go on; a single exit is over before they could.
+    kinds = (ctypes.CFUNCTYPE, ctypes.PYFUNCTYPE)
+    functions = (kind(ctypes.c_uint64, ctypes.c_void_p) for kind in kinds)
+    return Code(*(of(made[entry]) for of, entry in zip(functions, ENTRIES, strict=True)))
