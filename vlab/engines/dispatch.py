@@ -314,7 +314,6 @@ on:
             + write("pc", "%following")
             + tail("@dispatch"),
         )
-        + """"""
         + again("load", LOAD)
         + again("store", STORE)
         + f"""define i64 @run(ptr %hart) {{

@@ -59,11 +59,11 @@ class Loop(NamedTuple):
             if offset in seen or offset not in self.steps:
                 continue
             seen.add(offset)
-            _, decoded, ways, *_ = self.steps[offset]
-            if decoded.row.kind == "load" and decoded.rs1 == pointer:
+            step = self.steps[offset]
+            if step.decoded.row.kind == "load" and step.decoded.rs1 == pointer:
                 return True
-            if "rd" not in decoded.row.fields or decoded.rd != pointer:
-                ahead += ways
+            if "rd" not in step.decoded.row.fields or step.decoded.rd != pointer:
+                ahead += step.ways
         return False
 
 
