@@ -291,7 +291,7 @@ def test_control_c_stops_between_two_moments() -> None:
 
 def test_a_session_can_be_interrupted_from_a_thread() -> None:
     """``interrupt`` stops a guest that would loop for ever within a fraction of a second."""
-    session = vlab.session("compute", n=1_000_000, max_instructions=1 << 60)
+    session = vlab.session("syscall", n=10_000_000, max_instructions=1 << 60)
     threading.Timer(0.1, session.interrupt).start()
     begin = time.perf_counter()
     assert session.run().reason == "interrupted"

@@ -69,7 +69,7 @@ def test_a_selected_exit_is_there_in_python() -> None:
 
 def test_a_recording_can_be_stopped() -> None:
     """Stop ends the recording, and what was recorded so far is shown."""
-    widget = TrapMicroscope("syscall", n=20_000)
+    widget = TrapMicroscope("syscall", n=200_000)
     until(lambda: widget.status["busy"], 10, "the recording")
     time.sleep(0.3)
     began = time.monotonic()

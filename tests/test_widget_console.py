@@ -77,7 +77,7 @@ def test_typing_interrupts_a_program_that_runs() -> None:
     """Control-C reaches a guest that is busy, and the shell is back."""
     console = Console(mode="native")
     console.wait(30)
-    console.ask("type", text="compute n=1000000\n")
+    console.ask("type", text="syscall n=10000000\n")
     assert not console.wait(0.3)
     console.ask("type", text="\x03")
     assert console.wait(5)
@@ -89,7 +89,7 @@ def test_stop_and_going_on() -> None:
     """Stop halts a busy guest within a second; typing lets it go on where it was."""
     console = Console(mode="native")
     console.wait(30)
-    console.ask("type", text="compute n=1000000\n")
+    console.ask("type", text="syscall n=10000000\n")
     console.wait(0.2)
     console.ask("stop")
     assert console.wait(1)
@@ -145,7 +145,7 @@ def test_in_the_browser(notebook: OpenNotebook) -> None:
     notebook.screenshot("console", page)
     assert "README" in page.text(".co-screen")
     with page.change():
-        notebook.page.keyboard.type("compute n=1000000\n")
+        notebook.page.keyboard.type("syscall n=10000000\n")
         notebook.page.wait_for_timeout(400)
         assert page.root.get_attribute("data-busy") == "true"
         notebook.page.keyboard.press("Control+c")

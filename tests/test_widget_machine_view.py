@@ -101,7 +101,7 @@ def test_the_next_exit() -> None:
 
 def test_stop_halts_a_run() -> None:
     """Stop ends a long run within a second, the machine can be stepped on, and goes back."""
-    widget = MachineView("compute", mode="fullvirt", n=1_000_000)
+    widget = MachineView("syscall", mode="fullvirt", n=10_000_000)
     asked(widget, "mark")
     steps = widget.session.steps
     widget.ask("run")

@@ -129,7 +129,7 @@ def test_another_workload_can_be_raced() -> None:
 @pytest.mark.parametrize("make", [ModeRace, CostSliders])
 def test_preparing_can_be_stopped(make: Any) -> None:
     """A long run before the first picture ends with the stop button, and the widget says so."""
-    widget = make("compute", n=1_000_000)
+    widget = make("syscall", n=10_000_000)
     until(lambda: widget.status["busy"], 10, "the run")
     time.sleep(0.3)
     widget.ask("stop")

@@ -37,7 +37,7 @@ def test_all_widgets_of_a_session_follow_it() -> None:
 
 def test_one_moves_the_session_at_a_time() -> None:
     """A second widget waits for its turn, can give up, and has it when the first is stopped."""
-    session = vlab.session("compute", mode="native", n=1_000_000)
+    session = vlab.session("syscall", mode="fullvirt", n=10_000_000)
     first, second = MachineView(session), MachineView(session)
     assert first.wait(10)
     assert second.wait(10)
