@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from vlab.errors import MachineError
-from vlab.words import address, anonymous
+from vlab.words import HUGE, address, anonymous
 
 PAGE = 4096
 MASK64 = (1 << 64) - 1
@@ -44,7 +44,7 @@ class PhysicalMemory:
         if size <= 0 or size % PAGE:
             raise MachineError(f"memory={size}: must be a positive multiple of {PAGE} bytes")
         try:
-            self._map = anonymous(size)
+            self._map = anonymous(size, large=size >= HUGE)
         except (OSError, ValueError, OverflowError) as error:
             raise MachineError(f"memory={size}: the host cannot provide it ({error})") from None
         self.base, self.size = base, size

@@ -126,6 +126,7 @@ FIELDS: tuple[tuple[str, int, str], ...] = (
     ("code_map", 1, "host address: per RAM page, host address of its decoded slots or 0"),
     ("code_pool", 1, "host address of the pool of decoded pages"),
     ("walk_lines", 1, "host address of the walks that the engine remembers"),
+    ("walk_mode", 1, "what permissions depend on now, as bits of their keys"),
     ("walks_again", 1, "walks that it made by them and has not counted yet"),
     ("walks_short", 1, "walks that it made by them"),
     ("code_used", 1, "decoded pages in use"),

@@ -10,7 +10,15 @@ from __future__ import annotations
 
 from vlab.engines.halting import WATCHED, halts_here, is_halt, watches
 from vlab.engines.machine_only import execute_row, handler_address, peek16, peek32, peek64, poke64
-from vlab.engines.walk_cache import EVICTED_CODE, PAGE_MASK, fetch_again, remember_walk
+from vlab.engines.walk_cache import (
+    EVICTED_CODE,
+    PAGE_MASK,
+    USUAL_WAYS,
+    fetch_again,
+    remember_walk,
+    set_walk_mode,
+    walk_again,
+)
 from vlab.exits import ExitReason
 from vlab.isa.decode import FORMATS, immediate
 from vlab.isa.execute import CONTINUE, fetch, illegal, leave, raise_trap
@@ -107,13 +115,32 @@ def after_access(hart: Hart, va: int, access: int, width: int) -> None:
         fill_fast(hart, va, hart.last_address, access)
 
 
-def refill(hart: Hart, va: int, key: int, lookup: int, access: int, walked: int) -> int:
-    """Translate an address for a hot loop, if `walk_again` returned ``walked`` and could not.
+def again(hart: Hart, va: int, page: int, lookup: int, access: int) -> int:
+    """Translate an address for a hot loop that missed the lookup; arguments as of `walk_again`.
 
     Returns what leads from the address to the host's. On 0 the instruction is to go the slow
     way, where whatever was done here is found done: a translation that is in the TLB, or nothing
     (a walk that faults is not counted here).
     """
+    walked = 0
+    if hart.tlb_ways == USUAL_WAYS:
+        walked = walk_again(hart, va, page, lookup, access, USUAL_WAYS)
+        if walked > EVICTED_CODE:
+            return walked
+    return refill(hart, va, page, lookup, access, walked)
+
+
+def walk_any(hart: Hart, va: int, page: int, lookup: int, access: int) -> int:
+    """Do as `walk_again`, with whatever number of ways the TLB has."""
+    return walk_again(hart, va, page, lookup, access, hart.tlb_ways)
+
+
+def refill(hart: Hart, va: int, page: int, lookup: int, access: int, walked: int) -> int:
+    """Go on with `again` where a remembered walk could not serve, or evicted the loop's page."""
+    if hart.tlb_ways != USUAL_WAYS:
+        walked = walk_any(hart, va, page, lookup, access)
+        if walked > EVICTED_CODE:
+            return walked
     if walked == EVICTED_CODE:
         # The next instruction fetches from the page again; after a store it might not find it.
         # Where runs halt there may be none.
@@ -122,7 +149,7 @@ def refill(hart: Hart, va: int, key: int, lookup: int, access: int, walked: int)
         if fetch_again(hart, hart.page_pc) != hart.page_bits:
             return 0
         return peek64(lookup + 24)
-    if key & 7 != 0 or hart.data_set == FAST_FIRST + EMPTY_SET * SET_WORDS:
+    if page & 7 != 0 or hart.data_set == FAST_FIRST + EMPTY_SET * SET_WORDS:
         return 0
     walks = hart.walks
     references = hart.walk_references
@@ -138,6 +165,7 @@ def refill(hart: Hart, va: int, key: int, lookup: int, access: int, walked: int)
         return 0  # may have written to the code being executed
     if hart.tlb_misses != misses:
         remember_walk(hart, va, access)
+    set_walk_mode(hart)
     fill_fast(hart, va, pa, access)
     code = hart.fetch_set - FAST_FIRST + (hart.page_pc >> 12 & (FAST_ENTRIES - 1)) * FAST_WORDS
     if hart.fast[code + 2] != hart.page_pc:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from vlab.engines.code_cache import SLOT_BYTES, STEP
 from vlab.engines.ir_text import LENGTH, PC, define, field, read, tail, warmer, write
-from vlab.engines.walk_cache import EVICTED_CODE
 from vlab.exits import ExitReason
 from vlab.isa.execute import EXIT
 from vlab.isa.fields import LOAD, STORE
@@ -49,23 +48,13 @@ def physical(offset: str) -> str:
 
 def again(name: str, access: int) -> str:
     """Return the functions for an access that missed the lookup: a handler's, and a hot loop's."""
-    words = "ptr %hart, i64 %va, i64 %key, i64 %lookup"
+    words = "ptr %hart, i64 %va, i64 %page, i64 %lookup"
     return f"""define internal i64 @{name}_walk({words}) noinline {{
-  %addend = call i64 @py.walk_again({words}, i64 {access})
-  ret i64 %addend
-}}
-define internal preserve_mostcc i64 @{name}_refill({words}, i64 %walked) noinline cold {{
-  %addend = call i64 @py.refill({words}, i64 {access}, i64 %walked)
+  %addend = call i64 @py.walk_any(ptr %hart, i64 %va, i64 %page, i64 %lookup, i64 {access})
   ret i64 %addend
 }}
 define internal preserve_mostcc i64 @{name}_again({words}) {{
-  %walked = call i64 @py.walk_again({words}, i64 {access})
-  %served = icmp ugt i64 %walked, {EVICTED_CODE}
-  br i1 %served, label %done, label %refill, !prof !1
-done:
-  ret i64 %walked
-refill:
-  %addend = call preserve_mostcc i64 @{name}_refill({words}, i64 %walked)
+  %addend = call i64 @py.again(ptr %hart, i64 %va, i64 %page, i64 %lookup, i64 {access})
   ret i64 %addend
 }}
 """

@@ -31,7 +31,7 @@ from vlab.engines.ir_text import (
 )
 from vlab.engines.lowering import Module
 from vlab.engines.semantics import executor
-from vlab.engines.walk_cache import EVICTED_CODE, kind_bit, walk_mode
+from vlab.engines.walk_cache import EVICTED_CODE, set_walk_mode
 from vlab.isa.execute import EXIT
 from vlab.isa.fields import LOAD
 from vlab.isa.table import INSTRUCTIONS, ON_CHANGE, Instruction
@@ -289,11 +289,9 @@ def try_again(module: Module, row: Instruction) -> str:
         + register("rs1")
         + (IMM + "  %va = add i64 %rs1.v, %imm\n" if row.kind in ("load", "store") else ATOMIC_VA)
         + seek
-        + f"""  %mode = call i64 {module.name_of(walk_mode)}(ptr %hart)
-  %bits = or i64 %mode, {kind_bit(access)}
-  %key = or i64 %masked, %bits
+        + f"""  %mode = call i64 {module.name_of(set_walk_mode)}(ptr %hart)
   %lookup = ptrtoint ptr %entry to i64
-  %addend = call i64 @{name}_walk(ptr %hart, i64 %va, i64 %key, i64 %lookup)
+  %addend = call i64 @{name}_walk(ptr %hart, i64 %va, i64 %masked, i64 %lookup)
   %served = icmp ugt i64 %addend, {EVICTED_CODE}
   br i1 %served, label %again, label %slowly
 again:

@@ -61,7 +61,6 @@ def generate(heat: int = 0, blocks: bool = False) -> str:
         code_cache.enter_page,
         code_cache.after_access,
         code_cache.drop_code,
-        code_cache.refill,
         walk_cache.count_walks,
         code_cache.step,
         halting.halts_here,
@@ -72,8 +71,15 @@ def generate(heat: int = 0, blocks: bool = False) -> str:
         *([translator.translate] if heat else []),
     ):
         module.name_of(function)
-    for function in (walk_cache.walk_again, walk_cache.serves, walk_cache.replace):
+    for function in (
+        code_cache.again,
+        code_cache.walk_any,
+        walk_cache.walk_again,
+        walk_cache.serves,
+        walk_cache.replace,
+    ):
         module.name_of(function, "alwaysinline")
+    module.name_of(code_cache.refill, "noinline cold")
     pairs = []
     for row in INSTRUCTIONS:
         module.chunks.append(handlers.slow(module, row))

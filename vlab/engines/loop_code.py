@@ -20,7 +20,7 @@ from vlab.engines.handlers import LOAD_UNIT, STORE_UNIT, meaning
 from vlab.engines.ir_text import SIGNATURE, read
 from vlab.engines.loops import PAGE, Loop, Step
 from vlab.engines.lowering import Module
-from vlab.engines.walk_cache import kind_bit, walk_mode
+from vlab.engines.walk_cache import set_walk_mode
 from vlab.isa.bits import signed
 from vlab.isa.fields import LOAD, STORE
 from vlab.state import FAST_ENTRIES, FAST_WORDS, LAYOUT
@@ -356,9 +356,7 @@ class LoopCode:
         self.label(miss)
         again = "0"
         if step.behind < PAGE:  # what is called may fetch from the page, so this must be next
-            bits = self.new(f"or i64 %mode, {kind_bit(kind)}")
-            key = self.new(f"or i64 {masked}, {bits}")
-            words = f"i64 {va}, i64 {key}, i64 {self.new(f'ptrtoint ptr {entry} to i64')}"
+            words = f"i64 {va}, i64 {masked}, i64 {self.new(f'ptrtoint ptr {entry} to i64')}"
             function = "%load.again" if kind == LOAD else "%store.again"
             again = self.new(f"call preserve_mostcc i64 {function}(ptr %hart, {words})")
         done = self.new(f"icmp ne i64 {again}, 0")
@@ -368,17 +366,15 @@ class LoopCode:
         self.label(fast)
         addend_p = self.new(f"getelementptr i64, ptr {entry}, i64 3")
         near = self.new(f"load i64, ptr {addend_p}, {RECORD}")
-        ways = [f"[ {near}, %{fast} ]"]
-        if d.row.kind == "load" and self.loop.is_followed(step):
-            ways = self.expected(near, go)
-        else:
-            self.do(f"br label %{go}")
+        self.do(f"br label %{go}")
         self.label(go)
-        addend = self.new(f"phi i64 {', '.join(ways)}, [ {again}, %{miss} ]")
+        addend = self.new(f"phi i64 [ {near}, %{fast} ], [ {again}, %{miss} ]")
+        if d.row.kind == "load" and self.loop.is_followed(step):
+            addend = self.expected(addend, go)
         return self.new(f"inttoptr i64 {self.new(f'add i64 {va}, {addend}')} to ptr")
 
-    def expected(self, addend: str, label: str) -> list[str]:
-        """Append that a load's addend is most likely what it was; return the ways behind it.
+    def expected(self, addend: str, place_of: str) -> str:
+        """Return a load's addend, which is most likely what it was.
 
         Pages often lie in a row in memory. Then the processor, which predicts the branch, loads
         before it has looked the address up, and a chain of pointers is not a chain of lookups.
@@ -387,15 +383,14 @@ class LoopCode:
         place = LAYOUT["near"][0] + self.sites % LAYOUT["near"][1]
         pointer = self.new(f"getelementptr i64, ptr %hart, i64 {place}")
         before = self.new(f"load i64, ptr {pointer}, {RECORD}")
-        same, other = self.name("same"), self.name("other")
+        other, on = self.name("other"), self.name("on")
         is_same = self.new(f"icmp eq i64 {before}, {addend}")
-        self.do(f"br i1 {is_same}, label %{same}, label %{other}")
-        self.label(same)
-        self.do(f"br label %{label}")
+        self.do(f"br i1 {is_same}, label %{on}, label %{other}")
         self.label(other)
         self.do(f"store i64 {addend}, ptr {pointer}, {RECORD}")
-        self.do(f"br label %{label}")
-        return [f"[ {before}, %{same} ]", f"[ {addend}, %{other} ]"]
+        self.do(f"br label %{on}")
+        self.label(on)
+        return self.new(f"phi i64 [ {before}, %{place_of} ], [ {addend}, %{other} ]")
 
     def load(self, step: Step) -> None:
         """A load."""
@@ -468,7 +463,7 @@ class LoopCode:
         for name, index in CALLED.items():
             self.do(f"%{name}.p = getelementptr ptr, ptr %table, i64 {index}")
             self.do(f"%{name} = load ptr, ptr %{name}.p")
-        self.do(f"%mode = call i64 {self.module.name_of(walk_mode)}(ptr %hart)")
+        self.do(f"%mode = call i64 {self.module.name_of(set_walk_mode)}(ptr %hart)")
         self.do("%slot.i = ptrtoint ptr %slot to i64")
         self.do("%from = sub i64 %slot.i, %page_slots")
         for entry in self.loop.entries[1:]:

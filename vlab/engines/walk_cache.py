@@ -33,19 +33,20 @@ from vlab.isa.mmu import FAST_FIRST, FETCH_SETS, NONE, SET_WORDS, current_asid, 
 from vlab.isa.physical import in_ram, load_ram
 from vlab.state import FAST_ENTRIES, FAST_WORDS, Hart
 
-LINES, LINE_BYTES, CODE_LINES = 4096, 64, 1365
-WALK_BYTES = LINES * LINE_BYTES
+LINES, LINE_BYTES = 4096, 64
+WALK_BYTES = 3 * LINES * LINE_BYTES
+"""Fetches, loads and stores have lines of their own."""
+
 KEY, SATP = 0, 8
-ROOT_AT, MIDDLE_AT, LEAF_AT = 16, 20, 24
+ROOT_AT, MIDDLE_AT, LEAF_AT, SET = 16, 20, 24, 28
 ROOT, MIDDLE, LEAF, ADDEND = 32, 40, 48, 56
 """Where a line holds its key, satp, the places of the three entries in RAM (32 bits, in words), the
-entries, and host address minus virtual."""
+number of the page's TLB set, the entries, and host address minus virtual."""
 
-PRIV_SHIFT, MODE_SHIFT, KINDS_SHIFT, PROTECTED_SHIFT = 3, 5, 8, 11
-"""Bits of a key below the page: privilege; MPRV, SUM and MXR; which accesses the walk serves
-(fetch, load, store); whether PMP is in use, with which no walk is remembered."""
+PRIV_SHIFT, MODE_SHIFT, UNUSUAL_SHIFT = 3, 5, 8
+"""Bits of a key below the page: privilege; MPRV, SUM and MXR; whether PMP is in use or a superpage
+in the TLB, with which no walk is remembered."""
 
-KINDS = 7 << KINDS_SHIFT
 MPRV_SHIFT = 17
 """MPRV, SUM and MXR are three bits of mstatus from here (section 3.1.6)."""
 
@@ -60,25 +61,24 @@ USER_SETS, SUPERVISOR_SETS = (1 << mode | 1 << FETCH_SETS + mode for mode in (U,
 EVICTED_CODE = 1
 """Result of `walk_again`: it is done, and has evicted the page being executed."""
 
+USUAL_WAYS = 4
+"""Ways of a TLB for which the loops' `walk_again` is there with their number as a constant."""
 
-def walk_mode(hart: Hart) -> int:
-    """Return the bits of a key that say what permissions depend on."""
-    return (
+
+def set_walk_mode(hart: Hart) -> int:
+    """Bring up to date, and return, the bits of a key that say what permissions depend on."""
+    unusual = hart.pmp_open == 0 or hart.tlb_levels[1] + hart.tlb_levels[2] != 0
+    hart.walk_mode = (
         hart.priv << PRIV_SHIFT
         | (hart.mstatus >> MPRV_SHIFT & 7) << MODE_SHIFT
-        | (hart.pmp_open ^ 1) << PROTECTED_SHIFT
+        | (1 << UNUSUAL_SHIFT if unusual else 0)
     )
-
-
-def kind_bit(access: int) -> int:
-    """Return the bit of a key that stands for an access type."""
-    return 1 << KINDS_SHIFT << access
+    return hart.walk_mode
 
 
 def walk_line(hart: Hart, va: int, access: int) -> int:
-    """Return the host address of the line of an address; code and data are often 16 MiB apart."""
-    number = va >> 12 ^ (CODE_LINES if access == FETCH else 0)
-    return hart.walk_lines + (number & (LINES - 1)) * LINE_BYTES
+    """Return the host address of the line of an address and a kind of access."""
+    return hart.walk_lines + (access * LINES + (va >> 12 & (LINES - 1))) * LINE_BYTES
 
 
 def pointer_at(hart: Hart, address: int) -> int:
@@ -95,7 +95,8 @@ def remember_walk(hart: Hart, va: int, access: int) -> None:
 
     (If the tables no longer lead there, the line serves nothing until they do again.)
     """
-    if hart.priv == M or hart.satp >> 60 == 0 or hart.pmp_open == 0:
+    mode = set_walk_mode(hart)
+    if hart.priv == M or hart.satp >> 60 == 0 or mode >> UNUSUAL_SHIFT != 0:
         return
     if hart.mstatus & MPRV != 0 or hart.ram_size > REACH:
         return
@@ -113,34 +114,16 @@ def remember_walk(hart: Hart, va: int, access: int) -> None:
         return
     line = walk_line(hart, va, access)
     page = va & PAGE_MASK
-    upper = (root_at - hart.ram_base) >> 3 | (middle_at - hart.ram_base) >> 3 << 32
-    lower = (leaf_at - hart.ram_base) >> 3
-    key = page | walk_mode(hart)
-    old = peek64(line + KEY)
-    kinds = kind_bit(access)
-    if (
-        old & (MASK64 ^ KINDS) == key
-        and peek64(line + SATP) == hart.satp
-        and peek64(line + ROOT_AT) == upper
-        and peek32(line + LEAF_AT) == lower
-        and peek64(line + ROOT) == root
-        and peek64(line + MIDDLE) == middle
-        and peek64(line + LEAF) == leaf
-    ):
-        kinds = kinds | old & KINDS
-    poke64(line + KEY, key | kinds)
+    poke64(line + KEY, page | mode)
     poke64(line + SATP, hart.satp)
-    poke64(line + ROOT_AT, upper)
-    poke32(line + LEAF_AT, lower)
+    poke32(line + ROOT_AT, (root_at - hart.ram_base) >> 3)
+    poke32(line + MIDDLE_AT, (middle_at - hart.ram_base) >> 3)
+    poke32(line + LEAF_AT, (leaf_at - hart.ram_base) >> 3)
+    poke32(line + SET, page >> 12 & (hart.tlb_sets - 1))
     poke64(line + ROOT, root)
     poke64(line + MIDDLE, middle)
     poke64(line + LEAF, leaf)
     poke64(line + ADDEND, hart.ram_pointer + (target - hart.ram_base) - page)
-
-
-def set_of(hart: Hart, page: int) -> int:
-    """Return the number of the TLB set of a page."""
-    return page >> 12 & (hart.tlb_sets - 1)
 
 
 def is_same(hart: Hart, line: int, place: int, entry: int) -> bool:
@@ -148,28 +131,26 @@ def is_same(hart: Hart, line: int, place: int, entry: int) -> bool:
     return peek64(hart.ram_pointer + peek32(line + place) * 8) == peek64(line + entry)
 
 
-def serves(hart: Hart, line: int, key: int, access: int) -> bool:
+def serves(hart: Hart, line: int, page: int, ways: int) -> bool:
     """Return whether a line's walk would go as it went, and the page is not in the TLB."""
-    if peek64(line + KEY) & (MASK64 ^ KINDS | kind_bit(access)) != key:
-        return False
     if (
-        peek64(line + SATP) != hart.satp
+        peek64(line + KEY) != page | hart.walk_mode
+        or peek64(line + SATP) != hart.satp
         or not is_same(hart, line, ROOT_AT, ROOT)
         or not is_same(hart, line, MIDDLE_AT, MIDDLE)
         or not is_same(hart, line, LEAF_AT, LEAF)
-        or hart.tlb_levels[1] + hart.tlb_levels[2] != 0
     ):
         return False
-    tag = key & PAGE_MASK | 1
-    entry = set_of(hart, key) * hart.tlb_ways
-    if hart.tlb_ways == 4:
+    tag = page | 1
+    entry = peek32(line + SET) * ways
+    if ways == USUAL_WAYS:
         return (
             hart.tlb_tag[entry] != tag
             and hart.tlb_tag[entry + 1] != tag
             and hart.tlb_tag[entry + 2] != tag
             and hart.tlb_tag[entry + 3] != tag
         )
-    end = entry + hart.tlb_ways
+    end = entry + ways
     while entry < end:
         if hart.tlb_tag[entry] == tag:
             return False
@@ -177,19 +158,18 @@ def serves(hart: Hart, line: int, key: int, access: int) -> bool:
     return True
 
 
-def replace(hart: Hart, line: int, page: int) -> int:
+def replace(hart: Hart, line: int, page: int, ways: int) -> int:
     """Count a line's walk, and enter its translation in place of another page's.
 
     Returns the other's tag, or 0: nothing was done.
     """
-    index = set_of(hart, page)
+    index = peek32(line + SET)
     way = hart.tlb_next[index]
-    entry = index * hart.tlb_ways + way
+    entry = index * ways + way
     old = hart.tlb_tag[entry]
     if old == 0:
         return 0
-    way = way + 1 if way + 1 < hart.tlb_ways else 0
-    hart.tlb_next[index] = way
+    hart.tlb_next[index] = way + 1 & (ways - 1)
     hart.tlb_tag[entry] = page | 1
     hart.tlb_asid[entry] = current_asid(hart)
     hart.tlb_pte[entry] = peek64(line + LEAF)
@@ -211,31 +191,29 @@ def lookup_drop(hart: Hart, va: int) -> None:
         hart.fast[entry + (FETCH_SETS + 1) * SET_WORDS + 2] = NO_PAGE
 
 
-def walk_again(hart: Hart, va: int, key: int, lookup: int, access: int) -> int:
+def walk_again(hart: Hart, va: int, page: int, lookup: int, access: int, ways: int) -> int:
     """Translate a load's or store's address by a remembered walk, and fill the lookup.
 
-    ``key`` is the line's, with the bits that an aligned address has clear; ``lookup`` the host
-    address of the entry that was missed. Returns what leads from the address to the host's;
+    ``page`` is the address without its place in the page, but with the bits that an aligned one has
+    clear; ``lookup`` the host address of the entry that was missed; ``ways`` is ``hart.tlb_ways``;
+    ``hart.walk_mode`` is up to date. Returns what leads from the address to the host's;
     `EVICTED_CODE`; or 0: nothing was done.
     """
     line = walk_line(hart, va, access)
-    if not serves(hart, line, key, access):
+    if not serves(hart, line, page, ways):
         return 0
-    page = key & PAGE_MASK
     addend = peek64(line + ADDEND)
     if access == STORE:
         frame = ((page + addend - hart.ram_pointer) & MASK64) >> 12
         if peek64(hart.code_map + frame * 8) != 0:
             return 0
-    old = replace(hart, line, page)
+    old = replace(hart, line, page, ways)
     if old == 0:
         return 0
     poke64(lookup, NO_PAGE if access == STORE else page)
     poke64(lookup + 8, page if access == STORE else NO_PAGE)
     poke64(lookup + 24, addend)
-    if old == hart.page_pc | 1:
-        return EVICTED_CODE
-    return addend
+    return EVICTED_CODE if old - 1 == hart.page_pc else addend
 
 
 def fetch_again(hart: Hart, page: int) -> int:
@@ -244,8 +222,9 @@ def fetch_again(hart: Hart, page: int) -> int:
     Returns the page's host address, or 0: nothing was done.
     """
     line = walk_line(hart, page, FETCH)
-    key = page | walk_mode(hart) | kind_bit(FETCH)
-    if not serves(hart, line, key, FETCH) or replace(hart, line, page) == 0:
+    ways = hart.tlb_ways
+    set_walk_mode(hart)
+    if not serves(hart, line, page, ways) or replace(hart, line, page, ways) == 0:
         return 0
     use_set(hart, hart.fetch_set)
     i = hart.fetch_set - FAST_FIRST + (page >> 12 & (FAST_ENTRIES - 1)) * FAST_WORDS
