@@ -17,7 +17,7 @@ import numpy as np
 from random_programs import BASE, CODE_PAGES, M_VECTOR, S_VECTOR, SIZE, Program
 
 from vlab.engines import hot_loops
-from vlab.engines.code_cache import PAGE_SLOTS, SLOT_BYTES
+from vlab.engines.code_page import WRITES
 from vlab.engines.hot_loops import Compiled, HotLoops
 from vlab.engines.interpreter import Interpreter
 from vlab.engines.loops import instruction_at
@@ -259,7 +259,7 @@ def translated_kinds(hart: Hart) -> Iterator[str]:
 
 def _stores_to(slots: int) -> int:
     """Return how many stores a page of decoded instructions has seen."""
-    return ctypes.c_uint64.from_address(slots + (PAGE_SLOTS - 1) * SLOT_BYTES).value
+    return ctypes.c_uint64.from_address(slots + WRITES).value
 
 
 def main() -> None:

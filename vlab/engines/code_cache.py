@@ -8,7 +8,8 @@ two handlers: the second serves branches that stay in their page, and the marker
 
 from __future__ import annotations
 
-from vlab.engines.halting import WATCHED, halts_here, is_halt, watches
+from vlab.engines.code_page import COUNTERS, HAS_BLOCKS, PAGE_BYTES, SLOT_BYTES, WATCHED, WRITES
+from vlab.engines.halting import halts_here, is_halt, watches
 from vlab.engines.machine_only import execute_row, handler_address, peek16, peek32, peek64, poke64
 from vlab.engines.walk_cache import (
     EVICTED_CODE,
@@ -29,10 +30,6 @@ from vlab.isa.pmp import pmp_page_uniform
 from vlab.isa.table import BY_NAME
 from vlab.state import FAST_ENTRIES, FAST_WORDS, LAYOUT, Hart
 
-SLOT_BYTES = 16
-PAGE_SLOTS = 2050
-"""One per halfword, one that leads to the next page, one that counts stores to the page."""
-
 (
     DECODE, ILLEGAL, CROSS, NEXT_PAGE, DISPATCH, HEAT, LOAD_AGAIN, STORE_AGAIN, HALT
 ) = range(9)  # fmt: skip
@@ -45,13 +42,6 @@ STEP = 3
 SCRATCH = LAYOUT["scratch_slot"][0]
 NO_ROW = MASK64
 WRITES_UNTIL_DATA = 256
-HAS_BLOCKS = 8
-"""Offset in a page's last slot of the word that says whether translated blocks begin in it."""
-
-COUNTERS = PAGE_SLOTS * SLOT_BYTES
-"""Behind a page's slots: one 16-bit counter a halfword, of taken branches to it."""
-
-PAGE_BYTES = COUNTERS + 4096
 SLTI = BY_NAME["slti"].index
 B_FORMAT, J_FORMAT = FORMATS.index("B"), FORMATS.index("J")
 
@@ -63,12 +53,12 @@ def drop_code(hart: Hart, address: int, width: int) -> None:
     """
     entry = hart.code_map + ((address - hart.ram_base) >> 12) * 8
     base = peek64(entry)
-    writes = base + (PAGE_SLOTS - 1) * SLOT_BYTES
+    writes = base + WRITES
     poke64(writes, peek64(writes) + 1)
     if peek64(writes) > WRITES_UNTIL_DATA:
         poke64(entry, 0)
         return
-    if peek64(writes + HAS_BLOCKS) != 0:
+    if peek64(base + HAS_BLOCKS) != 0:
         fresh_slots(hart, base)
         return
     end = (address & 0xFFF) + width
@@ -193,7 +183,7 @@ def fresh_slots(hart: Hart, base: int) -> None:
         poke64(slot, decoder)
         slot = slot + SLOT_BYTES
     poke64(end, handler_address(hart, NEXT_PAGE))
-    poke64(end + SLOT_BYTES + HAS_BLOCKS, 0)
+    poke64(base + HAS_BLOCKS, 0)
     counter = base + COUNTERS
     end = counter + 4096
     while counter < end:
@@ -208,7 +198,7 @@ def allocate_page(hart: Hart, page: int) -> None:
     base = hart.code_pool + hart.code_used * PAGE_BYTES
     hart.code_used = hart.code_used + 1
     fresh_slots(hart, base)
-    poke64(base + (PAGE_SLOTS - 1) * SLOT_BYTES, 0)
+    poke64(base + WRITES, 0)
     poke64(base + WATCHED, 0)
     poke64(hart.code_map + page * 8, base)
     fast_flush(hart)

@@ -6,7 +6,8 @@ slow way and looks for interrupts; ``stop`` leaves when the budget is used up.
 
 from __future__ import annotations
 
-from vlab.engines.code_cache import SLOT_BYTES, STEP
+from vlab.engines.code_cache import STEP
+from vlab.engines.code_page import SLOT_BYTES
 from vlab.engines.ir_text import LENGTH, PC, define, field, read, tail, warmer, write
 from vlab.exits import ExitReason
 from vlab.isa.execute import EXIT

@@ -11,14 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Set
 
+from vlab.engines.code_page import WATCHED
 from vlab.engines.machine_only import peek64
 from vlab.isa.fields import MASK64
 from vlab.state import Hart
 from vlab.words import address, clear, zeros
-
-SLOT_BYTES = 16
-WATCHED = 2048 * SLOT_BYTES + 8
-"""Where, behind the address of a page's slots, the word is that says whether it is watched."""
 
 OFFSET = 0xFFF
 NOWHERE: frozenset[int] = frozenset()

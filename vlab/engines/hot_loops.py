@@ -12,7 +12,8 @@ import ctypes
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vlab.engines.code_cache import COUNTERS, HAS_BLOCKS, HEAT, PAGE_SLOTS, SLOT_BYTES
+from vlab.engines.code_cache import HEAT
+from vlab.engines.code_page import COUNTERS, HAS_BLOCKS
 from vlab.engines.executable import STUB, jump_to, processor, sync_code
 from vlab.engines.halting import NOWHERE, WATCHED, planted
 from vlab.engines.loops import PAGE, Loop, Step, cases_among, find_loop
@@ -239,7 +240,7 @@ class HotLoops:
             slot = base + way_out * 8
             if not 0 <= peek(slot) - hart.jit_pool < hart.jit_limit:
                 poke(slot, peek(hart.handlers + HEAT * 8))  # translated when it is reached
-        poke(base + (PAGE_SLOTS - 1) * SLOT_BYTES + HAS_BLOCKS, 1)
+        poke(base + HAS_BLOCKS, 1)
         slot = base + loop.entries[0] * 8
         self.installed.setdefault(base, []).append(Installed(frozenset(loop.steps), slot, stub))
 

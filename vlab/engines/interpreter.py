@@ -12,7 +12,7 @@ from functools import cache, partial
 from types import FunctionType
 
 from vlab.engines import object_cache
-from vlab.engines.code_cache import PAGE_BYTES
+from vlab.engines.code_page import PAGE_BYTES
 from vlab.engines.halting import plant
 from vlab.engines.walk_cache import WALK_BYTES
 from vlab.exits import ExitReason

@@ -6,7 +6,7 @@ instructions left and ``%data`` the accesses made: loads in the low, stores in t
 
 from __future__ import annotations
 
-from vlab.engines.code_cache import COUNTERS
+from vlab.engines.code_page import COUNTERS
 from vlab.state import LAYOUT
 
 SIGNATURE = "(ptr %hart, ptr %slot, i64 %budget, i64 %data)"

@@ -18,8 +18,9 @@ from vlab.engines.block_cache import (
     forget_blocks,
 )
 from vlab.engines.block_tables import CODE_BYTES, TABLE_INTRINSICS, attach_tables
-from vlab.engines.code_cache import PAGE_BYTES, step
 from vlab.engines.code_cache import drop_code as drop_slots
+from vlab.engines.code_cache import step
+from vlab.engines.code_page import PAGE_BYTES
 from vlab.engines.interpreter import Interpreter
 from vlab.engines.lowering import Emit, FunctionLowering, Value
 from vlab.engines.python import PythonEngine

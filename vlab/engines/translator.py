@@ -13,18 +13,16 @@ from vlab.engines.code_cache import (
     DECODE,
     DISPATCH,
     FIRST_ROW,
-    HAS_BLOCKS,
     HEAT,
     J_FORMAT,
     NO_ROW,
-    PAGE_SLOTS,
-    SLOT_BYTES,
     decode_slot,
     expand,
     find_row,
     flush_code,
     register_or_sink,
 )
+from vlab.engines.code_page import HAS_BLOCKS, SLOT_BYTES
 from vlab.engines.csrs import NO_PLACE, csr_place
 from vlab.engines.halting import is_halt
 from vlab.engines.machine_only import handler_address, peek16, peek64, poke64, sync_code
@@ -248,5 +246,5 @@ def translate(hart: Hart, slot: int) -> None:
         place = copy(hart, LEAVE, place)
     sync_code(begin, place)
     poke64(slot, begin)
-    poke64(hart.page_slots + (PAGE_SLOTS - 1) * SLOT_BYTES + HAS_BLOCKS, 1)
+    poke64(hart.page_slots + HAS_BLOCKS, 1)
     hart.jit_used = (place + 15 & (MASK64 ^ 15)) - hart.jit_pool
