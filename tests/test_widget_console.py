@@ -145,7 +145,7 @@ def test_in_the_browser(notebook: OpenNotebook) -> None:
     notebook.screenshot("console", page)
     assert "README" in page.text(".co-screen")
     with page.change():
-        notebook.page.keyboard.type("syscall n=10000000\n")
+        notebook.page.keyboard.type("syscall n=1000000\n")
         notebook.page.wait_for_timeout(400)
         assert page.root.get_attribute("data-busy") == "true"
         notebook.page.keyboard.press("Control+c")
