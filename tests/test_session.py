@@ -163,6 +163,18 @@ def privileged_state(session: vlab.Session) -> tuple[Any, ...]:
     return session.machine.hart.snapshot(), session.view.record.snapshot()
 
 
+@pytest.mark.parametrize("mode", ["fullvirt", "paravirt"])
+def test_a_guest_that_exits_all_the_time_is_fed_too(mode: str) -> None:
+    """Control-C ends a program whose exits leave no budget to come to its end, within two ticks."""
+    session = vlab.session(mode=mode)
+    session.until(idle=True)
+    session.type("syscall n=100000000\n")
+    session.run(1_000_000)
+    session.type("\x03")
+    session.run(1_000_000)
+    assert "^C" in session.console
+
+
 @pytest.mark.parametrize("mode", EXECUTING)
 def test_looking_changes_nothing(mode: str) -> None:
     """Walks, registers, memory, disassembly and TLB listings leave every word as it was."""

@@ -196,9 +196,17 @@ class Machine:
         return budget
 
     def advance(self) -> None:
-        """Bring the clock up to date and let devices act whose time has come."""
-        self.clock.now = self.now()
-        self.board.bus.advance(self.clock.now)
+        """Bring the clock up to date and let devices act whose time has come.
+
+        Then the console is listened to, too: a guest that exits all the time may never be at the
+        end of a budget, where else that is done.
+        """
+        self.clock.now = now = self.now()
+        bus = self.board.bus
+        if self.console is not None and (deadline := bus.deadline()) is not None:
+            if now >= deadline:
+                self.feed()
+        bus.advance(now)
 
     def sleep(self) -> None:
         """Let time pass until the next deadline (the hart waits for an interrupt).
