@@ -43,7 +43,9 @@ class Run(NamedTuple):
 
 
 def spike() -> str | None:
-    """Return the path of Spike, None if it is not installed."""
+    """Return the path of Spike, None if it, or the ``dtc`` that it starts, is not installed."""
+    if shutil.which("dtc") is None:
+        return None
     beside = Path(sys.executable).parent / "spike"
     return str(beside) if beside.exists() else shutil.which("spike")
 

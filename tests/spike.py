@@ -29,7 +29,9 @@ class Commit(NamedTuple):
 
 
 def find() -> str | None:
-    """Return the path of the simulator, None if it is not installed."""
+    """Return the path of the simulator, None if it, or the ``dtc`` it starts, is not installed."""
+    if shutil.which("dtc") is None:
+        return None
     beside = Path(sys.executable).parent / "spike"
     return str(beside) if beside.exists() else shutil.which("spike")
 

@@ -30,7 +30,7 @@ from vlab.isa.mmu import translate
 from vlab.memory import PhysicalMemory
 from vlab.state import Hart
 
-pytestmark = pytest.mark.skipif(spike.find() is None, reason="Spike is not installed")
+pytestmark = pytest.mark.skipif(spike.find() is None, reason="needs Spike and dtc")
 
 PROGRAMS, LENGTH = 40, 1500
 MVIP = 0x309
@@ -109,12 +109,14 @@ def compare(seed: int, length: int, file: Path) -> None:
     program = Program(seed, strict=True)
     twin = Twin(program)
     log = spike.commits(bytes(program.image), BASE, file)
+    number = -1
     for number, commit in zip(range(length), log, strict=False):
         privilege, pc = twin.retire()
         where = f"seed {seed}, instruction {number}, {commit.bits:#010x} at {pc:#x}"
         assert (privilege, pc) == (commit.privilege, commit.pc), f"{where}, not {commit.pc:#x}"
         assert not twin.difference(commit), f"{where}: {twin.difference(commit)}"
     log.close()
+    assert number == length - 1, f"seed {seed}: Spike told of {number + 1} instructions only"
 
 
 @pytest.mark.parametrize("seed", range(PROGRAMS))
