@@ -203,8 +203,9 @@ class Machine:
         """
         self.clock.now = now = self.now()
         bus = self.board.bus
-        if self.console is not None and (deadline := bus.deadline()) is not None:
-            if now >= deadline:
+        if self.console is not None:
+            deadline = bus.deadline()
+            if deadline is not None and now >= deadline:
                 self.feed()
         bus.advance(now)
 

@@ -117,6 +117,7 @@ FIELDS: tuple[tuple[str, int, str], ...] = (
     ("tlb_asid", TLB_MAX_ENTRIES, "address space of the entry"),
     ("tlb_pte", TLB_MAX_ENTRIES, "leaf entry"),
     ("tlb_next", TLB_MAX_ENTRIES, "way to be replaced next, by set (FIFO)"),
+    ("tlb_seen", TLB_MAX_ENTRIES, "by entry: 1 if the engine's lookup may hold the page"),
     # the engine's lookup cache: an inclusive subset of the architectural TLB
     ("data_set", 1, "index of the first word of the set that data accesses use"),
     ("fetch_set", 1, "index of the first word of the set that fetches use"),
@@ -127,6 +128,9 @@ FIELDS: tuple[tuple[str, int, str], ...] = (
     ("code_pool", 1, "host address of the pool of decoded pages"),
     ("walk_lines", 1, "host address of the walks that the engine remembers"),
     ("walk_mode", 1, "what permissions depend on now, as bits of their keys"),
+    ("loop_mode", 1, "the same in hot loops"),
+    ("loop_tag", 1, "the TLB's tag of the page that holds the loop"),
+    ("walk_stamp", 1, "number of the stay in a hot loop, 0 in a line that was in none"),
     ("walks_again", 1, "walks that it made by them and has not counted yet"),
     ("walks_short", 1, "walks that it made by them"),
     ("code_used", 1, "decoded pages in use"),
@@ -184,9 +188,21 @@ FIELDS: tuple[tuple[str, int, str], ...] = (
 )
 
 
+LINE_WORDS = 8
+"""Words of a line of the host's data cache; arrays begin with one, so that their entries share
+no two."""
+
+STAGGER = 9 * LINE_WORDS
+"""Words between large arrays. Processors compare the lower 12 bits of addresses first, and take a
+load for one of what was just stored 4 KiB away (Intel, "Optimization Reference Manual",
+memory disambiguation); what is stored and loaded at one index of several arrays must not be."""
+
+
 def _layout() -> tuple[dict[str, tuple[int, int]], int]:
     offsets, word = {}, 0
     for name, count, _ in FIELDS:
+        if count >= LINE_WORDS:
+            word += -word % LINE_WORDS + (STAGGER if count >= TLB_MAX_ENTRIES else 0)
         offsets[name] = (word, count)
         word += count
     return offsets, word

@@ -10,32 +10,51 @@ from __future__ import annotations
 
 from vlab.engines.code_page import COUNTERS, HAS_BLOCKS, PAGE_BYTES, SLOT_BYTES, WATCHED, WRITES
 from vlab.engines.halting import halts_here, is_halt, watches
-from vlab.engines.machine_only import execute_row, handler_address, peek16, peek32, peek64, poke64
+from vlab.engines.machine_only import (
+    execute_row,
+    handler_address,
+    peek16,
+    peek32,
+    peek64,
+    poke64,
+)
 from vlab.engines.walk_cache import (
+    ADDEND,
     EVICTED_CODE,
+    HANDLER,
     PAGE_MASK,
     USUAL_WAYS,
     fetch_again,
     remember_walk,
     set_walk_mode,
     walk_again,
+    walk_line,
 )
 from vlab.exits import ExitReason
 from vlab.isa.decode import FORMATS, immediate
 from vlab.isa.execute import CONTINUE, fetch, illegal, leave, raise_trap
-from vlab.isa.fields import FETCH, MASK64, STORE, Cause
-from vlab.isa.mmu import EMPTY_SET, FAST_FIRST, SET_WORDS, fast_flush, translate, use_set
+from vlab.isa.fields import FETCH, MASK64, STORE, Cause, M
+from vlab.isa.mmu import (
+    EMPTY_SET,
+    FAST_FIRST,
+    NONE,
+    SET_WORDS,
+    fast_flush,
+    tlb_find,
+    translate,
+    use_set,
+)
 from vlab.isa.physical import in_ram
 from vlab.isa.pmp import pmp_page_uniform
 from vlab.isa.table import BY_NAME
 from vlab.state import FAST_ENTRIES, FAST_WORDS, LAYOUT, Hart
 
 (
-    DECODE, ILLEGAL, CROSS, NEXT_PAGE, DISPATCH, HEAT, LOAD_AGAIN, STORE_AGAIN, HALT
-) = range(9)  # fmt: skip
+    DECODE, ILLEGAL, CROSS, NEXT_PAGE, DISPATCH, HEAT, HALT, LOAD_AGAIN, STORE_AGAIN, READ_AGAIN,
+) = range(10)  # fmt: skip
 """Handlers that belong to no row, by their index in the handler table."""
 
-FIRST_ROW = 9
+FIRST_ROW = 10
 STEP = 3
 """Result of `enter_page`: the page cannot be cached, execute one instruction without."""
 
@@ -81,6 +100,11 @@ def fill_fast(hart: Hart, va: int, pa: int, access: int) -> None:
     if access == STORE and peek64(hart.code_map + ((page - hart.ram_base) >> 12) * 8) != 0:
         return
     vpage = va & (MASK64 ^ 0xFFF)
+    if hart.priv != M and hart.satp >> 60 != 0:
+        entry = tlb_find(hart, va)
+        if entry == NONE:
+            return
+        hart.tlb_seen[entry] = 1
     i = first - FAST_FIRST + (va >> 12 & (FAST_ENTRIES - 1)) * FAST_WORDS
     addend = (hart.ram_pointer + (page - hart.ram_base) - vpage) & MASK64
     owned = hart.fast[i] == vpage or hart.fast[i + 1] == vpage or hart.fast[i + 2] == vpage
@@ -105,28 +129,28 @@ def after_access(hart: Hart, va: int, access: int, width: int) -> None:
         fill_fast(hart, va, hart.last_address, access)
 
 
-def again(hart: Hart, va: int, page: int, lookup: int, access: int) -> int:
+def again(hart: Hart, va: int, page: int, lookup: int, access: int, who: int) -> int:
     """Translate an address for a hot loop that missed the lookup; arguments as of `walk_again`.
 
     Returns what leads from the address to the host's. On 0 the instruction is to go the slow
     way, where whatever was done here is found done: a translation that is in the TLB, or nothing
     (a walk that faults is not counted here).
     """
-    walked = 0
-    if hart.tlb_ways == USUAL_WAYS:
-        walked = walk_again(hart, va, page, lookup, access, USUAL_WAYS)
-        if walked > EVICTED_CODE:
-            return walked
-    return refill(hart, va, page, lookup, access, walked)
+    return walk_again(hart, va, page, lookup, access, USUAL_WAYS, who)
 
 
 def walk_any(hart: Hart, va: int, page: int, lookup: int, access: int) -> int:
-    """Do as `walk_again`, with whatever number of ways the TLB has."""
-    return walk_again(hart, va, page, lookup, access, hart.tlb_ways)
+    """Do as `walk_again` for a handler, with whatever number of ways the TLB has."""
+    return walk_again(hart, va, page, lookup, access, hart.tlb_ways, HANDLER)
 
 
 def refill(hart: Hart, va: int, page: int, lookup: int, access: int, walked: int) -> int:
-    """Go on with `again` where a remembered walk could not serve, or evicted the loop's page."""
+    """Go on with `again` where a remembered walk could not serve, or evicted the loop's page.
+
+    The loop counts a walk made again, which it was in the second case only.
+    """
+    if walked != EVICTED_CODE:
+        hart.walks_again = hart.walks_again - 1
     if hart.tlb_ways != USUAL_WAYS:
         walked = walk_any(hart, va, page, lookup, access)
         if walked > EVICTED_CODE:
@@ -138,7 +162,7 @@ def refill(hart: Hart, va: int, page: int, lookup: int, access: int, walked: int
             return 0
         if fetch_again(hart, hart.page_pc) != hart.page_bits:
             return 0
-        return peek64(lookup + 24)
+        return peek64(walk_line(hart, va, access) + ADDEND)
     if page & 7 != 0 or hart.data_set == FAST_FIRST + EMPTY_SET * SET_WORDS:
         return 0
     walks = hart.walks
@@ -152,7 +176,7 @@ def refill(hart: Hart, va: int, page: int, lookup: int, access: int, walked: int
             hart.walk_references = references
         return 0
     if hart.ad_updates != updates:
-        return 0  # may have written to the code being executed
+        return 0  # may have written to the code being executed, or to a table of another page
     if hart.tlb_misses != misses:
         remember_walk(hart, va, access)
     set_walk_mode(hart)

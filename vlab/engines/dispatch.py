@@ -9,6 +9,7 @@ from __future__ import annotations
 from vlab.engines.code_cache import STEP
 from vlab.engines.code_page import SLOT_BYTES
 from vlab.engines.ir_text import LENGTH, PC, define, field, read, tail, warmer, write
+from vlab.engines.walk_cache import LOOP, READING_LOOP
 from vlab.exits import ExitReason
 from vlab.isa.execute import EXIT
 from vlab.isa.fields import LOAD, STORE
@@ -47,15 +48,32 @@ def physical(offset: str) -> str:
     )
 
 
-def again(name: str, access: int) -> str:
-    """Return the functions for an access that missed the lookup: a handler's, and a hot loop's."""
-    words = "ptr %hart, i64 %va, i64 %page, i64 %lookup"
-    return f"""define internal i64 @{name}_walk({words}) noinline {{
-  %addend = call i64 @py.walk_any(ptr %hart, i64 %va, i64 %page, i64 %lookup, i64 {access})
+WORDS = "ptr %hart, i64 %va, i64 %page, i64 %lookup"
+"""Arguments of what translates an address that missed the lookup."""
+
+REFILL = f"""define internal preserve_mostcc i64 @refill_apart(
+    {WORDS}, i64 %access, i64 %walked) noinline cold {{
+  %addend = call i64 @py.refill({WORDS}, i64 %access, i64 %walked)
   ret i64 %addend
 }}
-define internal preserve_mostcc i64 @{name}_again({words}) {{
-  %addend = call i64 @py.again(ptr %hart, i64 %va, i64 %page, i64 %lookup, i64 {access})
+"""
+"""What goes on for a loop where no remembered walk serves: apart, so that what does serve has few
+registers to save."""
+
+
+def again(name: str, access: int, who: int) -> str:
+    """Return the function that hot loops call for an access that missed the lookup."""
+    return f"""define internal preserve_mostcc i64 @{name}_again({WORDS}) {{
+  %addend = call i64 @py.again({WORDS}, i64 {access}, i64 {who})
+  ret i64 %addend
+}}
+"""
+
+
+def walk(name: str, access: int) -> str:
+    """Return the function that handlers call for an access that missed the lookup."""
+    return f"""define internal i64 @{name}_walk({WORDS}) noinline {{
+  %addend = call i64 @py.walk_any({WORDS}, i64 {access})
   ret i64 %addend
 }}
 """
@@ -304,8 +322,12 @@ on:
             + write("pc", "%following")
             + tail("@dispatch"),
         )
-        + again("load", LOAD)
-        + again("store", STORE)
+        + REFILL
+        + walk("load", LOAD)
+        + walk("store", STORE)
+        + again("load", LOAD, LOOP)
+        + again("store", STORE, LOOP)
+        + again("read", LOAD, READING_LOOP)
         + f"""define i64 @run(ptr %hart) {{
   %status = call i64 @py.check_interrupt(ptr %hart)
   %exits = icmp eq i64 %status, 1

@@ -76,7 +76,10 @@ def generate(heat: int = 0, blocks: bool = False) -> str:
         code_cache.walk_any,
         walk_cache.walk_again,
         walk_cache.serves,
+        walk_cache.goes_as_it_went,
+        walk_cache.is_in_tlb,
         walk_cache.replace,
+        walk_cache.unserved,
     ):
         module.name_of(function, "alwaysinline")
     module.name_of(code_cache.refill, "noinline cold")
@@ -91,7 +94,7 @@ def generate(heat: int = 0, blocks: bool = False) -> str:
         pairs += [first, second]
     hot = "@heat" if heat else "@decode"
     table = ["@decode", "@illegal", "@cross", "@next_page", "@dispatch", hot]
-    table += ["@load_again", "@store_again", "@halt", *pairs]
+    table += ["@halt", "@load_again", "@store_again", "@read_again", *pairs]
     entries = ", ".join(f"ptr {name}" for name in table)
     executors = [module.name_of(f) for f in handlers.executors()]
     module.chunks.append(
@@ -174,6 +177,7 @@ class Interpreter:
         hart.code_used, hart.code_limit = 0, CODE_POOL_PAGES
         hart.decode_buckets, hart.decode_rows = address(buckets), address(rows)
         hart.decode_rvc, hart.handlers = address(rvc), self._handlers
+        hart.fast.cast("B")[:] = b"\xff" * hart.fast.nbytes  # zeros would be page 0, at no place
         hart.fast_used = (1 << FAST_SETS) - 1
         hart.owned = (pool, code_map, walks, self._decoder)  # kept alive with the record
         memory.code_map = code_map

@@ -5,13 +5,19 @@ from __future__ import annotations
 from vlab.engines.lowering import Emit, FunctionLowering, Value
 from vlab.engines.machine_only import (
     execute_row,
+    fill_ones,
     handler_address,
+    in_register,
+    likely,
     peek16,
     peek32,
     peek64,
     poke32,
     poke64,
+    refill_apart,
     sync_code,
+    unlikely,
+    word_address,
 )
 from vlab.isa import bits, physical
 from vlab.state import FAST_ENTRIES, FAST_SETS, FAST_WORDS, LAYOUT
@@ -60,6 +66,34 @@ def _call_hart(name: str) -> Emit:
     return emit
 
 
+def _refill_apart(f: FunctionLowering, a: list[Value]) -> Value:
+    words = "".join(", i64 " + f.word(v) for v in a)
+    return Value(f.emit(f"call preserve_mostcc i64 @refill_apart(ptr %hart{words})"))
+
+
+def _fill_ones(f: FunctionLowering, a: list[Value]) -> Value:
+    first = f.emit(f"getelementptr i64, ptr %hart, i64 {LAYOUT['fast'][0]}")
+    place = f.emit(f"getelementptr i64, ptr {first}, i64 {f.word(a[0])}")
+    f.do(f"store <2 x i64> {_ones(2)}, ptr {place}, align 8")
+    return Value("0")
+
+
+def _word_address(f: FunctionLowering, a: list[Value]) -> Value:
+    place = f.emit(f"getelementptr i64, ptr %hart, i64 {f.word(a[0])}")
+    return Value(f.emit(f"ptrtoint ptr {place} to i64"))
+
+
+def _in_register(f: FunctionLowering, a: list[Value]) -> Value:
+    return Value(f.emit(f"freeze i64 {f.word(a[0])}"))
+
+
+def _expect(outcome: str) -> Emit:
+    def emit(f: FunctionLowering, a: list[Value]) -> Value:
+        return Value(f.emit(f"call i1 @llvm.expect.i1(i1 {a[0].text}, i1 {outcome})"), "i1")
+
+    return emit
+
+
 def _signed(f: FunctionLowering, a: list[Value]) -> Value:
     return Value(f.word(a[0]), "i64", True)
 
@@ -90,6 +124,12 @@ INTRINSICS: dict[object, Emit] = {
     poke64: _poke64,
     handler_address: _handler_address,
     execute_row: _execute_row,
+    refill_apart: _refill_apart,
+    fill_ones: _fill_ones,
+    in_register: _in_register,
+    word_address: _word_address,
+    likely: _expect("true"),
+    unlikely: _expect("false"),
     physical.load_ram: _call_hart("load_ram"),
     physical.store_ram: _call_hart("store_ram"),
     physical.clear_fast: _call_hart("clear_fast"),
@@ -302,5 +342,10 @@ GUEST_RAM = _guest_ram()
 CLEAR_FAST = _clear_fast()
 """What functions need that change a translation."""
 
-PRELUDE = "declare void @llvm.clear_cache(ptr, ptr)\n" + ARITHMETIC + _ram_access() + CLEAR_FAST
+PRELUDE = (
+    "declare void @llvm.clear_cache(ptr, ptr)\ndeclare i1 @llvm.expect.i1(i1, i1)\n"
+    + ARITHMETIC
+    + _ram_access()
+    + CLEAR_FAST
+)
 """What every lowered function may call."""

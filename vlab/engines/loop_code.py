@@ -14,13 +14,13 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from vlab.engines.atomics import ACCESSES, exchange
-from vlab.engines.code_cache import DISPATCH, FIRST_ROW, LOAD_AGAIN, STORE_AGAIN
+from vlab.engines.code_cache import DISPATCH, FIRST_ROW, LOAD_AGAIN, READ_AGAIN, STORE_AGAIN
 from vlab.engines.csrs import access, by_immediate, known_beforehand, writes
 from vlab.engines.handlers import LOAD_UNIT, STORE_UNIT, meaning
 from vlab.engines.ir_text import SIGNATURE, read
 from vlab.engines.loops import PAGE, Loop, Step
 from vlab.engines.lowering import Module
-from vlab.engines.walk_cache import set_walk_mode
+from vlab.engines.walk_cache import enter_loop
 from vlab.isa.bits import signed
 from vlab.isa.fields import LOAD, STORE
 from vlab.state import FAST_ENTRIES, FAST_WORDS, LAYOUT
@@ -359,6 +359,8 @@ class LoopCode:
             words = f"i64 {va}, i64 {masked}, i64 {self.new(f'ptrtoint ptr {entry} to i64')}"
             function = "%load.again" if kind == LOAD else "%store.again"
             again = self.new(f"call preserve_mostcc i64 {function}(ptr %hart, {words})")
+            walks = self.new(f"add i64 {self.new('load i64, ptr %walks.now')}, 1")
+            self.do(f"store i64 {walks}, ptr %walks.now")
         done = self.new(f"icmp ne i64 {again}, 0")
         self.do(f"br i1 {done}, label %{go}, label %{slow}, !prof !1")
         self.label(slow)
@@ -437,6 +439,12 @@ class LoopCode:
         self.label(fast)
         self.put(d.rd, self.new(f"load i64, ptr %value.p, {RECORD}"))
 
+    def called(self) -> dict[str, int]:
+        """Return what is called on a miss, by name, as positions in the table."""
+        accesses = {ACCESSES.get(step.decoded.row.kind) for step in self.loop.steps.values()}
+        load = LOAD_AGAIN if STORE in accesses else READ_AGAIN
+        return {"load.again": load, "store.again": STORE_AGAIN}
+
     # -- the whole ------------------------------------------------------------
 
     def text(self) -> str:
@@ -444,7 +452,7 @@ class LoopCode:
         for register in self.used:
             self.do(f"%x{register} = alloca i64")
             self.do(f"%x{register}.p = getelementptr i64, ptr %hart, i64 {register}")
-        for place in ("budget.now", "data.now", "out.budget", "out.data"):
+        for place in ("budget.now", "data.now", "walks.now", "out.budget", "out.data"):
             self.do(f"%{place} = alloca i64")
         self.do("%out.at = alloca ptr")
         self.do("%out.target = alloca ptr")
@@ -453,6 +461,7 @@ class LoopCode:
             self.do(f"store i64 {value}, ptr %x{register}")
         self.do("store i64 %budget, ptr %budget.now")
         self.do("store i64 %data, ptr %data.now")
+        self.do("store i64 0, ptr %walks.now")
         for place in ("pc", "budget", "value"):
             self.do(f"%{place}.p = getelementptr i64, ptr %hart, i64 {LAYOUT[place][0]}")
         self.lines += (read("page_pc") + read("page_slots") + read("handlers")).splitlines()
@@ -460,10 +469,10 @@ class LoopCode:
         self.do("%set = getelementptr i64, ptr %hart, i64 %data_set")
         self.do("%slots = inttoptr i64 %page_slots to ptr")
         self.do("%table = inttoptr i64 %handlers to ptr")
-        for name, index in CALLED.items():
+        for name, index in self.called().items():
             self.do(f"%{name}.p = getelementptr ptr, ptr %table, i64 {index}")
             self.do(f"%{name} = load ptr, ptr %{name}.p")
-        self.do(f"%mode = call i64 {self.module.name_of(set_walk_mode)}(ptr %hart)")
+        self.do(f"%entered = call i64 {self.module.name_of(enter_loop)}(ptr %hart)")
         self.do("%slot.i = ptrtoint ptr %slot to i64")
         self.do("%from = sub i64 %slot.i, %page_slots")
         for entry in self.loop.entries[1:]:
@@ -475,6 +484,9 @@ class LoopCode:
         for register in self.written:
             value = self.new(f"load i64, ptr %x{register}")
             self.do(f"store i64 {value}, ptr %x{register}.p, {RECORD}")
+        self.lines += read("walks_again").splitlines()
+        walks = self.new(f"add i64 %walks_again, {self.new('load i64, ptr %walks.now')}")
+        self.do(f"store i64 {walks}, ptr %walks_again.p")
         self.do("%l.target = load ptr, ptr %out.target")
         self.do("%l.handler = load ptr, ptr %l.target")
         self.do("%l.at = load ptr, ptr %out.at")
@@ -486,7 +498,6 @@ class LoopCode:
         return f"{''.join(self.tables)}define void @loop{SIGNATURE} {{\n{body}\n}}\n{HEADER}"
 
 
-CALLED = {"load.again": LOAD_AGAIN, "store.again": STORE_AGAIN}
 UNITS = {kind: LOAD_UNIT if access == LOAD else STORE_UNIT for kind, access in ACCESSES.items()}
 ENTRY_SHIFT = (FAST_WORDS * 8).bit_length() - 1
 

@@ -5,11 +5,28 @@ they are the same, and each time they are read again, the walk has the same outc
 counted, and the translation entered into the TLB in FIFO order. A line is therefore never out
 of date and never dropped. Whatever is unusual (superpages, PMP, a TLB entry that was free) is
 left to `vlab.isa.mmu.translate`.
+
+A page that is accessed once, and then not before it is evicted, need not be in the engine's lookup.
+For a hot loop, which does not look it up again, it is entered there only if it was accessed
+a second time before (`SEEN_AGAIN`).
+
+A hot loop that stores nothing changes no table: there a line that was compared with memory is not
+compared again before the loop is left.
 """
 
 from __future__ import annotations
 
-from vlab.engines.machine_only import peek32, peek64, poke32, poke64
+from vlab.engines.machine_only import (
+    fill_ones,
+    in_register,
+    peek32,
+    peek64,
+    poke32,
+    poke64,
+    refill_apart,
+    unlikely,
+    word_address,
+)
 from vlab.isa.fields import (
     FETCH,
     MASK64,
@@ -31,17 +48,24 @@ from vlab.isa.fields import (
 )
 from vlab.isa.mmu import FAST_FIRST, FETCH_SETS, NONE, SET_WORDS, current_asid, tlb_find, use_set
 from vlab.isa.physical import in_ram, load_ram
-from vlab.state import FAST_ENTRIES, FAST_WORDS, Hart
+from vlab.state import FAST_ENTRIES, FAST_WORDS, LAYOUT, Hart
 
-LINES, LINE_BYTES = 4096, 64
+LINES, LINE_BYTES = 4096, 128
 WALK_BYTES = 3 * LINES * LINE_BYTES
 """Fetches, loads and stores have lines of their own."""
 
-KEY, SATP = 0, 8
-ROOT_AT, MIDDLE_AT, LEAF_AT, SET = 16, 20, 24, 28
-ROOT, MIDDLE, LEAF, ADDEND = 32, 40, 48, 56
-"""Where a line holds its key, satp, the places of the three entries in RAM (32 bits, in words), the
-number of the page's TLB set, the entries, and host address minus virtual."""
+KEY, STAMP, LEAF, ADDEND, TAGS, NEXT, ASID, SEEN_AGAIN = range(0, 64, 8)
+SATP, ROOT, MIDDLE, ROOT_AT, MIDDLE_AT, LEAF_AT = 64, 72, 80, 88, 92, 96
+"""Where a line holds its key, the stay in a loop in which it was compared, the leaf entry, host
+address minus virtual, the host addresses of the tags of the page's TLB set and of the way to be
+replaced next there, the ASID, and 1 if the page was accessed again while in the TLB; then what a
+comparison needs besides: satp, the two entries above, and the places of all three in RAM (32 bits,
+in words)."""
+
+ASIDS, PTES, SEEN = (
+    8 * (LAYOUT[name][0] - LAYOUT["tlb_tag"][0]) for name in ("tlb_asid", "tlb_pte", "tlb_seen")
+)
+"""How far behind a tag of the TLB the rest of the entry is, in bytes."""
 
 PRIV_SHIFT, MODE_SHIFT, UNUSUAL_SHIFT = 3, 5, 8
 """Bits of a key below the page: privilege; MPRV, SUM and MXR; whether PMP is in use or a superpage
@@ -49,6 +73,8 @@ in the TLB, with which no walk is remembered."""
 
 MPRV_SHIFT = 17
 """MPRV, SUM and MXR are three bits of mstatus from here (section 3.1.6)."""
+
+TAG_WORD, NEXT_WORD = LAYOUT["tlb_tag"][0], LAYOUT["tlb_next"][0]
 
 REACH = 1 << 35
 """Bytes of RAM whose words 32 bits can number."""
@@ -64,6 +90,13 @@ EVICTED_CODE = 1
 USUAL_WAYS = 4
 """Ways of a TLB for which the loops' `walk_again` is there with their number as a constant."""
 
+OTHER_WAYS_SHIFT, MADE_SHIFT = 9, 10
+"""Bit of the loops' keys with which none is found: another number of ways; and one that is set in
+the key of every line that was made, whatever its page."""
+
+HANDLER, LOOP, READING_LOOP = range(3)
+"""Who has a walk made again; the last is a loop that stores nothing."""
+
 
 def set_walk_mode(hart: Hart) -> int:
     """Bring up to date, and return, the bits of a key that say what permissions depend on."""
@@ -72,13 +105,24 @@ def set_walk_mode(hart: Hart) -> int:
         hart.priv << PRIV_SHIFT
         | (hart.mstatus >> MPRV_SHIFT & 7) << MODE_SHIFT
         | (1 << UNUSUAL_SHIFT if unusual else 0)
+        | 1 << MADE_SHIFT
     )
+    other = 1 << OTHER_WAYS_SHIFT if hart.tlb_ways != USUAL_WAYS else 0
+    hart.loop_mode = hart.walk_mode | other
     return hart.walk_mode
+
+
+def enter_loop(hart: Hart) -> None:
+    """Begin a stay in a hot loop, in which no line has been compared with memory yet."""
+    set_walk_mode(hart)
+    hart.walk_stamp = hart.walk_stamp + 1
+    hart.loop_tag = hart.page_pc + 1
 
 
 def walk_line(hart: Hart, va: int, access: int) -> int:
     """Return the host address of the line of an address and a kind of access."""
-    return hart.walk_lines + (access * LINES + (va >> 12 & (LINES - 1))) * LINE_BYTES
+    lines = hart.walk_lines + access * LINES * LINE_BYTES
+    return in_register(lines + (va >> 12 & (LINES - 1)) * LINE_BYTES)
 
 
 def pointer_at(hart: Hart, address: int) -> int:
@@ -96,7 +140,7 @@ def remember_walk(hart: Hart, va: int, access: int) -> None:
     (If the tables no longer lead there, the line serves nothing until they do again.)
     """
     mode = set_walk_mode(hart)
-    if hart.priv == M or hart.satp >> 60 == 0 or mode >> UNUSUAL_SHIFT != 0:
+    if hart.priv == M or hart.satp >> 60 == 0 or mode & 1 << UNUSUAL_SHIFT != 0:
         return
     if hart.mstatus & MPRV != 0 or hart.ram_size > REACH:
         return
@@ -114,16 +158,22 @@ def remember_walk(hart: Hart, va: int, access: int) -> None:
         return
     line = walk_line(hart, va, access)
     page = va & PAGE_MASK
+    index = page >> 12 & (hart.tlb_sets - 1)
+    if peek64(line + KEY) != page | mode:
+        poke64(line + SEEN_AGAIN, 0)
     poke64(line + KEY, page | mode)
+    poke64(line + STAMP, 0)
+    poke64(line + LEAF, leaf)
+    poke64(line + ADDEND, hart.ram_pointer + (target - hart.ram_base) - page)
+    poke64(line + TAGS, word_address(hart, TAG_WORD + index * hart.tlb_ways))
+    poke64(line + NEXT, word_address(hart, NEXT_WORD + index))
+    poke64(line + ASID, current_asid(hart))
     poke64(line + SATP, hart.satp)
+    poke64(line + ROOT, root)
+    poke64(line + MIDDLE, middle)
     poke32(line + ROOT_AT, (root_at - hart.ram_base) >> 3)
     poke32(line + MIDDLE_AT, (middle_at - hart.ram_base) >> 3)
     poke32(line + LEAF_AT, (leaf_at - hart.ram_base) >> 3)
-    poke32(line + SET, page >> 12 & (hart.tlb_sets - 1))
-    poke64(line + ROOT, root)
-    poke64(line + MIDDLE, middle)
-    poke64(line + LEAF, leaf)
-    poke64(line + ADDEND, hart.ram_pointer + (target - hart.ram_base) - page)
 
 
 def is_same(hart: Hart, line: int, place: int, entry: int) -> bool:
@@ -131,50 +181,71 @@ def is_same(hart: Hart, line: int, place: int, entry: int) -> bool:
     return peek64(hart.ram_pointer + peek32(line + place) * 8) == peek64(line + entry)
 
 
-def serves(hart: Hart, line: int, page: int, ways: int) -> bool:
-    """Return whether a line's walk would go as it went, and the page is not in the TLB."""
-    if (
-        peek64(line + KEY) != page | hart.walk_mode
-        or peek64(line + SATP) != hart.satp
-        or not is_same(hart, line, ROOT_AT, ROOT)
-        or not is_same(hart, line, MIDDLE_AT, MIDDLE)
-        or not is_same(hart, line, LEAF_AT, LEAF)
-    ):
-        return False
-    tag = page | 1
-    entry = peek32(line + SET) * ways
+def goes_as_it_went(hart: Hart, line: int) -> bool:
+    """Return whether a walk from the same root would read what a line's did."""
+    return (
+        peek64(line + SATP) == hart.satp
+        and is_same(hart, line, ROOT_AT, ROOT)
+        and is_same(hart, line, MIDDLE_AT, MIDDLE)
+        and is_same(hart, line, LEAF_AT, LEAF)
+    )
+
+
+def is_in_tlb(hart: Hart, line: int, page: int, ways: int) -> bool:
+    """Return whether the TLB may hold a translation of a line's page."""
+    tag = page + 1
+    at = peek64(line + TAGS)
     if ways == USUAL_WAYS:
         return (
-            hart.tlb_tag[entry] != tag
-            and hart.tlb_tag[entry + 1] != tag
-            and hart.tlb_tag[entry + 2] != tag
-            and hart.tlb_tag[entry + 3] != tag
+            peek64(at) == tag
+            or peek64(at + 8) == tag
+            or peek64(at + 16) == tag
+            or peek64(at + 24) == tag
         )
-    end = entry + ways
-    while entry < end:
-        if hart.tlb_tag[entry] == tag:
+    end = at + ways * 8
+    while at < end:
+        if peek64(at) == tag:
+            return True
+        at = at + 8
+    return False
+
+
+def serves(hart: Hart, line: int, page: int, ways: int, who: int) -> bool:
+    """Return whether a line's walk would go as it went, and the page is not in the TLB."""
+    mode = hart.walk_mode if who == HANDLER else hart.loop_mode
+    if peek64(line + KEY) != page | mode:
+        return False
+    if who != READING_LOOP or unlikely(peek64(line + STAMP) != hart.walk_stamp):
+        if not goes_as_it_went(hart, line):
             return False
-        entry = entry + 1
+        if who == READING_LOOP:
+            poke64(line + STAMP, hart.walk_stamp)
+    if is_in_tlb(hart, line, page, ways):
+        poke64(line + SEEN_AGAIN, 1)
+        return False
     return True
 
 
-def replace(hart: Hart, line: int, page: int, ways: int) -> int:
-    """Count a line's walk, and enter its translation in place of another page's.
+def replace(hart: Hart, line: int, page: int, ways: int, seen: int) -> int:
+    """Enter a line's translation in place of another page's.
+
+    ``seen`` is 1 if the lookup will hold it.
 
     Returns the other's tag, or 0: nothing was done.
     """
-    index = peek32(line + SET)
-    way = hart.tlb_next[index]
-    entry = index * ways + way
-    old = hart.tlb_tag[entry]
+    next_at = peek64(line + NEXT)
+    way = peek64(next_at)
+    at = in_register(peek64(line + TAGS) + way * 8)
+    old = peek64(at)
     if old == 0:
         return 0
-    hart.tlb_next[index] = way + 1 & (ways - 1)
-    hart.tlb_tag[entry] = page | 1
-    hart.tlb_asid[entry] = current_asid(hart)
-    hart.tlb_pte[entry] = peek64(line + LEAF)
-    lookup_drop(hart, old)
-    hart.walks_again = hart.walks_again + 1
+    poke64(next_at, way + 1 & (ways - 1))
+    poke64(at, page + 1)
+    poke64(at + ASIDS, peek64(line + ASID))
+    poke64(at + PTES, peek64(line + LEAF))
+    if unlikely(peek64(at + SEEN) != 0):
+        lookup_drop(hart, old)
+    poke64(at + SEEN, seen)
     return old
 
 
@@ -182,38 +253,52 @@ def lookup_drop(hart: Hart, va: int) -> None:
     """Forget what the lookup holds of a page, as `vlab.isa.mmu.fast_drop`, where it may be."""
     entry = (va >> 12 & (FAST_ENTRIES - 1)) * FAST_WORDS
     if hart.fast_used & USER_SETS != 0:
-        hart.fast[entry] = NO_PAGE
-        hart.fast[entry + 1] = NO_PAGE
+        fill_ones(hart, entry)
         hart.fast[entry + FETCH_SETS * SET_WORDS + 2] = NO_PAGE
     if hart.fast_used & SUPERVISOR_SETS != 0:
-        hart.fast[entry + SET_WORDS] = NO_PAGE
-        hart.fast[entry + SET_WORDS + 1] = NO_PAGE
+        fill_ones(hart, entry + SET_WORDS)
         hart.fast[entry + (FETCH_SETS + 1) * SET_WORDS + 2] = NO_PAGE
 
 
-def walk_again(hart: Hart, va: int, page: int, lookup: int, access: int, ways: int) -> int:
-    """Translate a load's or store's address by a remembered walk, and fill the lookup.
+def walk_again(
+    hart: Hart, va: int, page: int, lookup: int, access: int, ways: int, who: int
+) -> int:
+    """Translate a load's or store's address by a remembered walk, and fill the lookup if it pays.
 
     ``page`` is the address without its place in the page, but with the bits that an aligned one has
     clear; ``lookup`` the host address of the entry that was missed; ``ways`` is ``hart.tlb_ways``;
     ``hart.walk_mode`` is up to date. Returns what leads from the address to the host's;
-    `EVICTED_CODE`; or 0: nothing was done.
+    `EVICTED_CODE`; or 0: nothing was done. For a loop, which counts its walks itself, these two are
+    left to `vlab.engines.code_cache.refill`, whose result is returned.
     """
     line = walk_line(hart, va, access)
-    if not serves(hart, line, page, ways):
-        return 0
+    if not serves(hart, line, page, ways, who):
+        return unserved(hart, va, page, lookup, access, 0, who)
     addend = peek64(line + ADDEND)
     if access == STORE:
         frame = ((page + addend - hart.ram_pointer) & MASK64) >> 12
         if peek64(hart.code_map + frame * 8) != 0:
-            return 0
-    old = replace(hart, line, page, ways)
+            return unserved(hart, va, page, lookup, access, 0, who)
+    seen = 1 if who == HANDLER else peek64(line + SEEN_AGAIN)
+    old = replace(hart, line, page, ways, seen)
     if old == 0:
-        return 0
-    poke64(lookup, NO_PAGE if access == STORE else page)
-    poke64(lookup + 8, page if access == STORE else NO_PAGE)
-    poke64(lookup + 24, addend)
-    return EVICTED_CODE if old - 1 == hart.page_pc else addend
+        return unserved(hart, va, page, lookup, access, 0, who)
+    if unlikely(seen != 0):
+        poke64(lookup, NO_PAGE if access == STORE else page)
+        poke64(lookup + 8, page if access == STORE else NO_PAGE)
+        poke64(lookup + 24, addend)
+    if who == HANDLER:
+        hart.walks_again = hart.walks_again + 1
+    if unlikely(old == (hart.page_pc + 1 if who == HANDLER else hart.loop_tag)):
+        return unserved(hart, va, page, lookup, access, EVICTED_CODE, who)
+    return addend
+
+
+def unserved(
+    hart: Hart, va: int, page: int, lookup: int, access: int, walked: int, who: int
+) -> int:
+    """Return what `walk_again` does if it could not serve, or has evicted the page executed."""
+    return walked if who == HANDLER else refill_apart(hart, va, page, lookup, access, walked)
 
 
 def fetch_again(hart: Hart, page: int) -> int:
@@ -224,8 +309,9 @@ def fetch_again(hart: Hart, page: int) -> int:
     line = walk_line(hart, page, FETCH)
     ways = hart.tlb_ways
     set_walk_mode(hart)
-    if not serves(hart, line, page, ways) or replace(hart, line, page, ways) == 0:
+    if not serves(hart, line, page, ways, HANDLER) or replace(hart, line, page, ways, 1) == 0:
         return 0
+    hart.walks_again = hart.walks_again + 1
     use_set(hart, hart.fetch_set)
     i = hart.fetch_set - FAST_FIRST + (page >> 12 & (FAST_ENTRIES - 1)) * FAST_WORDS
     addend = peek64(line + ADDEND)

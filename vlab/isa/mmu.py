@@ -194,6 +194,7 @@ def tlb_place(hart: Hart, va: int, pte: int, level: int) -> int:
     hart.tlb_asid[entry] = current_asid(hart)
     hart.tlb_levels[level] = hart.tlb_levels[level] + 1
     hart.tlb_pte[entry] = pte
+    hart.tlb_seen[entry] = 1
     return entry
 
 
@@ -207,6 +208,7 @@ def tlb_replace(hart: Hart, entry: int, va: int, pte: int, level: int) -> int:
         return tlb_replace(hart, other, va, pte, level)
     hart.tlb_pte[entry] = pte
     hart.tlb_asid[entry] = current_asid(hart)  # what was global elsewhere need not be here
+    hart.tlb_seen[entry] = 1
     fast_drop(hart, va)
     if level != 0:
         fast_flush(hart)
