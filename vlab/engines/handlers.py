@@ -161,71 +161,70 @@ fast:
     )
 
 
-def fast_load(module: Module, row: Instruction) -> str:
-    """A load that hits the lookup."""
+def fast_access(module: Module, row: Instruction) -> str:
+    """A load, store or atomic that hits the lookup."""
+    reads = ACCESSES[row.kind] == LOAD
+    body = (
+        virtual_address(row)
+        + lookup(0 if reads else 1, row.width)
+        + ACCESS[row.kind](module, row)
+        + "slow:\n"
+        + tail(f"@slow.{row.index}")
+    )
+    return define(f"op.{row.index}", body)
+
+
+def virtual_address(row: Instruction) -> str:
+    """Return lines that compute the address ``%va`` of an access."""
+    if row.kind in ("load", "store"):
+        return RS1 + register("rs1") + IMM + "  %va = add i64 %rs1.v, %imm\n"
+    return RS1 + register("rs1") + ATOMIC_VA
+
+
+def load(module: Module, row: Instruction) -> str:
+    """Return lines that load from ``%host``, and go on."""
     bits = 8 * row.width
     value = "%raw" if bits == 64 else "%wide"
     widen = "" if bits == 64 else f"  %wide = zext i{bits} %raw to i64\n"
-    body = (
-        RS1
-        + register("rs1")
-        + IMM
-        + "  %va = add i64 %rs1.v, %imm\n"
-        + lookup(0, row.width)
-        + RD
+    return (
+        RD
         + f"  %raw = load i{bits}, ptr %host, align 1\n{widen}"
         + f"  %result = {meaning(module, row, value=value)}\n"
         + set_rd("%result")
         + f"  %count = add i64 %data, {LOAD_UNIT}\n"
         + next_slot("%count")
-        + "slow:\n"
-        + tail(f"@slow.{row.index}")
     )
-    return define(f"op.{row.index}", body)
 
 
-def fast_store(module: Module, row: Instruction) -> str:
-    """A store that hits the lookup."""
+def store(module: Module, row: Instruction) -> str:
+    """Return lines that store to ``%host``, and go on."""
     bits = 8 * row.width
     value = "%rs2.v" if bits == 64 else "%narrow"
     narrow = "" if bits == 64 else f"  %narrow = trunc i64 %rs2.v to i{bits}\n"
-    body = (
-        RS1
-        + register("rs1")
-        + IMM
-        + "  %va = add i64 %rs1.v, %imm\n"
-        + lookup(1, row.width)
-        + RS2
+    return (
+        RS2
         + register("rs2")
         + narrow
         + f"  store i{bits} {value}, ptr %host, align 1\n"
         + f"  %count = add i64 %data, {STORE_UNIT}\n"
         + next_slot("%count")
-        + "slow:\n"
-        + tail(f"@slow.{row.index}")
     )
-    return define(f"op.{row.index}", body)
 
 
-def fast_atomic(module: Module, row: Instruction) -> str:
-    """An atomic that hits the lookup."""
-    reads = ACCESSES[row.kind] == LOAD
-    body = (
-        RS1
-        + register("rs1")
-        + ATOMIC_VA
-        + lookup(0 if reads else 1, row.width)
-        + RS2
+def atomic(module: Module, row: Instruction) -> str:
+    """Return lines that carry out an atomic at the address ``%sum``, and go on."""
+    return (
+        RS2
         + register("rs2")
         + RD
         + f"  %result = {exchange(module, row, '%sum', '%rs2.v')}\n"
         + set_rd("%result")
-        + f"  %count = add i64 %data, {LOAD_UNIT if reads else STORE_UNIT}\n"
+        + f"  %count = add i64 %data, {LOAD_UNIT if ACCESSES[row.kind] == LOAD else STORE_UNIT}\n"
         + next_slot("%count")
-        + "slow:\n"
-        + tail(f"@slow.{row.index}")
     )
-    return define(f"op.{row.index}", body)
+
+
+ACCESS = {"load": load, "store": store, "lr": atomic, "sc": atomic, "amo": atomic}
 
 
 def fast_fence(module: Module, row: Instruction) -> str:
@@ -269,34 +268,30 @@ FAST = {
     "branch": fast_branch,
     "jal": fast_jal,
     "jalr": fast_jalr,
-    "load": fast_load,
-    "store": fast_store,
-    "lr": fast_atomic,
-    "sc": fast_atomic,
-    "amo": fast_atomic,
+    **dict.fromkeys(ACCESS, fast_access),
     "fence": fast_fence,
     "csr": fast_csr,
 }
 
 
 def try_again(module: Module, row: Instruction) -> str:
-    """Return lines that go back to the fast handler if a remembered walk fills the lookup."""
+    """Return lines that carry an access out if a remembered walk leads to where it goes."""
     access, width = ACCESSES[row.kind], row.width or 8
     name = "load" if access == LOAD else "store"
     seek = lookup(0, width).split("  %hit")[0]
     return (
-        RS1
-        + register("rs1")
-        + (IMM + "  %va = add i64 %rs1.v, %imm\n" if row.kind in ("load", "store") else ATOMIC_VA)
+        virtual_address(row)
         + seek
         + f"""  %mode = call i64 {module.name_of(set_walk_mode)}(ptr %hart)
   %lookup = ptrtoint ptr %entry to i64
   %addend = call i64 @{name}_walk(ptr %hart, i64 %va, i64 %masked, i64 %lookup)
   %served = icmp ugt i64 %addend, {EVICTED_CODE}
-  br i1 %served, label %again, label %slowly
-again:
+  br i1 %served, label %walked, label %slowly
+walked:
+  %sum = add i64 %va, %addend
+  %host = inttoptr i64 %sum to ptr
 """
-        + tail(f"@op.{row.index}")
+        + ACCESS[row.kind](module, row)
         + "slowly:\n"
         + tail(f"@slowly.{row.index}")
     )

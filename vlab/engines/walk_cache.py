@@ -7,8 +7,7 @@ of date and never dropped. Whatever is unusual (superpages, PMP, a TLB entry tha
 left to `vlab.isa.mmu.translate`.
 
 A page that is accessed once, and then not before it is evicted, need not be in the engine's lookup.
-For a hot loop, which does not look it up again, it is entered there only if it was accessed
-a second time before (`SEEN_AGAIN`).
+It is entered there only if it was accessed a second time before (`SEEN_AGAIN`).
 
 A hot loop that stores nothing changes no table: there a line that was compared with memory is not
 compared again before the loop is left.
@@ -279,7 +278,7 @@ def walk_again(
         frame = ((page + addend - hart.ram_pointer) & MASK64) >> 12
         if peek64(hart.code_map + frame * 8) != 0:
             return unserved(hart, va, page, lookup, access, 0, who)
-    seen = 1 if who == HANDLER else peek64(line + SEEN_AGAIN)
+    seen = peek64(line + SEEN_AGAIN)
     old = replace(hart, line, page, ways, seen)
     if old == 0:
         return unserved(hart, va, page, lookup, access, 0, who)
