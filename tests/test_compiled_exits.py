@@ -182,6 +182,22 @@ def test_a_handler_that_enters_another_shadow(in_python: Any) -> None:
     assert outcome(vlab.run(**arguments)) == outcome(in_python(**arguments))
 
 
+@pytest.mark.parametrize("workload", ["timer", "syscall", "diskvirtio"])
+def test_a_monitor_that_puts_events_off(workload: str, in_python: Any) -> None:
+    """Events that are pending and not delivered do not keep the guest from running."""
+
+    class Later(vlab.ParaVirt):
+        asked = 0
+
+        def on_event(self, pending: int) -> None:
+            self.asked += 1
+            if self.asked % 3 == 0:
+                super().on_event(pending)
+
+    arguments = {"workload": workload, "mode": "paravirt", "monitor": Later, **SMALL[workload]}
+    assert outcome(vlab.run(**arguments)) == outcome(in_python(**arguments))
+
+
 @pytest.mark.parametrize("mode", STOCK)
 def test_overriding_one_handler_turns_one_twin_off(mode: str) -> None:
     """The other twins stay; overriding what every exit goes through turns all of them off."""

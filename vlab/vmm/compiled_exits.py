@@ -28,12 +28,12 @@ REASONS = tuple(ExitReason)
 EXIT_NAMES = tuple(EXIT_REASONS)
 (
     NOW, STALE, DEADLINE, CHARGED, SLEPT, SEEN, STUCK, GRANTED, UNREAD, SERVES, MAXIMUM, ROUNDS,
-    HANDLER, LEFT_TO,
+    HANDLER, LEFT_TO, ENTERED,
 ) = (
     exit_record.LAYOUT[name][0]
     for name in (
         "now", "stale", "deadline", "charged", "slept", "seen", "stuck", "granted", "unread",
-        "serves", "maximum", "rounds", "handler", "left_to",
+        "serves", "maximum", "rounds", "handler", "left_to", "entered",
     )
 )  # fmt: skip
 EXITS = exit_record.LAYOUT["exits"][0]
@@ -173,7 +173,7 @@ class CompiledExits:
             machine.clock.now = words[NOW]
             if why == ENTER:
                 monitor.enter()
-                words[STALE] = 0
+                words[STALE], words[ENTERED] = 0, 1
                 continue
             self.trap = trap = exit_words[CAUSE], exit_words[TVAL]
             if why == TRAPPED:
@@ -188,7 +188,8 @@ class CompiledExits:
         if words[STALE]:
             self._watch()
             return None
-        monitor.enter()
+        if not words[ENTERED]:
+            monitor.enter()
         budget = machine.budget(words[MAXIMUM] - machine.guest_instructions)
         reason: ExitReason = machine.engine.run(machine.hart, budget)
         return reason
@@ -259,6 +260,7 @@ class CompiledExits:
         machine, words = self.machine, self.words
         words[MAXIMUM] = machine.guest_instructions + left
         words[NOW], words[STALE], words[ROUNDS] = machine.clock.now, 0, STAY
+        words[ENTERED] = 0
         words[SEEN], words[STUCK] = machine.seen, machine.stuck
         unobserved = self.serves & ~self.bits[self.observed]
         words[SERVES] = self.serves if machine.on_syscall is None else unobserved

@@ -95,6 +95,7 @@ FIELDS: tuple[tuple[str, int, str], ...] = (
     ("stuck", 1, "traps since, without one"),
     ("granted", 1, "budget of the engine's last run"),
     ("rounds", 1, "exits that may still be served in this stay"),
+    ("entered", 1, "1 if the Python monitor has just entered the guest"),
     # address spaces
     ("untagged", 1, "1 if the hardware's TLB has no address-space tags"),
     ("space", 1, "index of the space in use, all ones if none"),

@@ -154,10 +154,13 @@ def stay(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
     """Run the guest, serving its exits, until there is something for Python to do."""
     if monitor.stale != 0 and look_up(monitor, hart, hart, IN_PYTHON):
         return LOOK_UP
+    entered = monitor.entered
+    monitor.entered = 0
     while True:
         page = monitor.shared
-        if peek64(page + PENDING) & EVENTS != 0 and peek64(page + MASKED) == 0:
+        if entered == 0 and peek64(page + PENDING) & EVENTS != 0 and peek64(page + MASKED) == 0:
             return ENTER
+        entered = 0
         reason = grant(monitor, hart, next_budget(monitor, hart))
         if reason != ExitReason.TRAP or monitor.stuck >= STUCK - 1:
             return reason
