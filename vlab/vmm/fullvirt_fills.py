@@ -22,7 +22,7 @@ from vlab.isa.fields import (
     SATP_PPN,
 )
 from vlab.isa.mmu import access_fault
-from vlab.isa.physical import load_ram
+from vlab.isa.physical import in_ram, load_ram
 from vlab.isa.pmp import pmp_allows, pmp_page_uniform
 from vlab.state import Hart
 from vlab.vmm.exit_record import DECLINED, JOURNAL_ROWS, SERVED, ExitRecord
@@ -47,14 +47,17 @@ def word_at(hart: Hart, address: int) -> int:
 
 
 def leaf_entry(monitor: ExitRecord, hart: Hart, va: int) -> int:
-    """Return where the host has the shadow entry of a page, 0 if its table is missing."""
+    """Return where the host has the shadow entry of a page, 0 if its table is missing.
+
+    The guest cannot write shadow tables, but a state restored from bytes may hold anything there.
+    """
     table = (monitor.space_satp[monitor.space] & SATP_PPN) << PAGE_SHIFT
     level = 2
     while level > 0:
         pte = peek64(host_word(hart, table + (va >> (12 + 9 * level) & 511) * 8))
-        if pte == 0:
-            return 0
         table = (pte & PTE_PPN) << 2
+        if pte == 0 or not in_ram(hart, table, 4096):
+            return 0
         level = level - 1
     return host_word(hart, table + (va >> 12 & 511) * 8)
 
