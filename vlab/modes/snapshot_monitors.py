@@ -38,7 +38,7 @@ def save(mode: Any) -> dict[str, Any]:
     own = {k: v for k, v in vars(mode).items() if is_plain(v) and k not in APART}
     state: dict[str, Any] = {"own": own}
     if hasattr(mode, "shadow"):
-        state["vcpu"] = records.save(mode.vcpu)
+        state["vcpu"] = records.save(mode.vcpu, records.OF_ITS_EMULATOR)
         state["shadow"] = save_shadow(mode.shadow, mode.space)
     elif hasattr(mode, "domain"):
         vcpu, spaces = mode.vcpu, mode.spaces

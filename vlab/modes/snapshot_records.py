@@ -36,16 +36,19 @@ WORDS = (*_between("x", "time_fresh"), *_between("loads", "user_ecalls"), "tlb_l
 TLB = ("tlb_tag", "tlb_asid", "tlb_pte")
 GEOMETRY = ("tlb_sets", "tlb_ways", "tlb_asid_mask")
 PRIVILEGES = (U, S, M)
+OF_ITS_EMULATOR = ("x", "tlb_misses", "walks", "walk_references")
+"""Of a virtual CPU that shares its registers: words that only whatever emulates for it uses."""
 AMPLE = 1 << 62
 """Budget of a record that no engine runs."""
 
 
-def save(hart: Hart) -> dict[str, bytes | int]:
-    """Return a record's state as plain data."""
+def save(hart: Hart, without: tuple[str, ...] = ()) -> dict[str, bytes | int]:
+    """Return a record's state as plain data; words ``without`` meaning are zeros in it."""
     entries = hart.tlb_sets * hart.tlb_ways
     state: dict[str, bytes | int] = {"retired": (hart.limit - hart.budget) & MASK64}
     for name in WORDS:
-        state[name] = _bytes(hart, name, LAYOUT[name][1])
+        count = LAYOUT[name][1]
+        state[name] = bytes(8 * count) if name in without else _bytes(hart, name, count)
     for name in TLB:
         state[name] = _bytes(hart, name, entries)
     state["tlb_next"] = _bytes(hart, "tlb_next", hart.tlb_sets)

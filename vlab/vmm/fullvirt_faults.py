@@ -10,7 +10,7 @@ from vlab.engines.code_cache import NO_ROW, expand, find_row, register_or_sink
 from vlab.engines.machine_only import peek64, poke64
 from vlab.engines.semantics import executor
 from vlab.isa.decode import immediate
-from vlab.isa.execute import EXIT, fetch, raise_trap
+from vlab.isa.execute import EXIT, NO_RESERVATION, fetch, raise_trap
 from vlab.isa.fields import FETCH, MASK64, PTE_A, PTE_D, PTE_V, STORE
 from vlab.isa.mmu import leaf_address, walk
 from vlab.isa.physical import in_ram
@@ -81,6 +81,8 @@ def emulate_access(
     form = bits >> 12 & 7
     imm = immediate(bits, peek64(row + 24))
     exited(monitor, reason)
+    if hart.reservation == NO_RESERVATION:
+        vcpu.reservation = NO_RESERVATION
     vcpu.x[rs1] = hart.x[rs1]
     if bits & 0x7F == STORE_OPCODE:
         vcpu.x[rs2] = hart.x[rs2]
