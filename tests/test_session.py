@@ -292,13 +292,13 @@ def test_guest_and_shadow_walks_end_at_the_same_byte() -> None:
 def test_control_c_stops_between_two_moments() -> None:
     """An interrupted session goes on as if nothing had happened, and Python's handler is back."""
     before = signal.getsignal(signal.SIGINT)
-    session = vlab.session("mixed", "fullvirt")
+    session = vlab.session("syscall", "fullvirt", n=200_000)
     timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     assert session.run().reason == "interrupted"
     assert signal.getsignal(signal.SIGINT) is before
     assert session.run().reason == "finished"
-    agree(session.result(), vlab.run("mixed", "fullvirt"))
+    agree(session.result(), vlab.run("syscall", "fullvirt", n=200_000))
 
 
 def test_a_session_can_be_interrupted_from_a_thread() -> None:

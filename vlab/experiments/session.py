@@ -19,8 +19,9 @@ from vlab.counters import EXIT_REASONS
 from vlab.errors import MachineError, unknown
 from vlab.experiments.running import Devices
 from vlab.experiments.session_history import History
+from vlab.experiments.session_keyboard import Keyboard
 from vlab.experiments.session_looking import Looking
-from vlab.experiments.session_loop import Keyboard, Loop
+from vlab.experiments.session_loop import Loop
 from vlab.experiments.session_saving import open_saved, save_session
 from vlab.experiments.session_signals import StopButton
 from vlab.experiments.session_symbols import symbols_of
@@ -86,19 +87,17 @@ class Session(Looking):
         progress: Callable[[int], None] | None = None,
         output: Callable[[bytes], None] | None = None,
     ) -> None:
-        self.setup, self.label = setup, label
-        self.progress = progress
+        self.setup, self.label, self.progress = setup, label, progress
         self.guest = Guest(setup)
         self.machine, self.mode = self.guest.machine, self.guest.mode
         self.keyboard = Keyboard(self.machine.board, output)
-        self.machine.console = self.guest.setup.console = self.keyboard
+        self.machine.console = setup.console = self.keyboard
         self.loop = Loop(self.guest, self.keyboard, max_instructions)
         self.view = view_of(self.mode)
         self.symbols = symbols_of(self.guest.image, setup.image)
-        self.button = StopButton()
+        self.button = StopButton(self.loop.moments.pause)
         self.breakpoints: set[int] = set()
-        self.stopped = Stop("step")
-        self.wall_s = 0.0
+        self.stopped, self.wall_s = Stop("step"), 0.0
         self.history = History(self)
 
     def __repr__(self) -> str:
@@ -219,13 +218,13 @@ class Session(Looking):
 
     def interrupt(self) -> None:
         """Stop the run that is under way in another thread, or the next one at once."""
-        self.button.pressed = True
+        self.button.press()
 
     def type(self, text: str) -> None:
         """Type on the guest's console; it is read when the guest next runs."""
-        data = text.encode()
-        self.keyboard.pending += data
-        self.history.note_typed(data)
+        self.keyboard.type(text.encode())
+        if not self.button.entered:
+            self.history.take_typed()
 
     def _addresses(self) -> frozenset[int]:
         return frozenset(self.breakpoints)
@@ -258,6 +257,7 @@ class Session(Looking):
                         reason = "interrupted"
                         break
                     self.keyboard.starved = False
+                    self.history.take_typed()
                     loop.move(most)
                     if loop.happened in wanted:
                         reason, detail = "exit", loop.happened

@@ -59,12 +59,15 @@ class History:
 
     # -- remembering -----------------------------------------------------------------
 
-    def note_typed(self, text: bytes) -> None:
-        """Remember what was typed, and when."""
-        self.typed.append((self.session.loop.moment, text))
+    def take_typed(self) -> None:
+        """Let the guest have what was typed, and remember the moment: called between two moves."""
+        text = self.session.keyboard.take()
+        if text:
+            self.typed.append((self.session.loop.moment, text))
 
     def note_stop(self, seconds: float) -> None:
         """Remember where the session stopped; after long runs, keep a checkpoint."""
+        self.take_typed()
         loop = self.session.loop
         if len(self.visited) >= REMEMBERED:
             del self.visited[next(iter(self.visited))]

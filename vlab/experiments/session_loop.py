@@ -5,6 +5,8 @@ the engine run until the next deadline or exit. Where slices begin decides when 
 arrives, so a run that is stopped must neither add a boundary nor move one. Here a slice
 that was interrupted is continued with what was left of it, and a run comes out the same
 however often it was stopped.
+
+As long as nobody has to see single exits, machine code serves them, as in `Machine.run`.
 """
 
 from __future__ import annotations
@@ -12,54 +14,21 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from vlab.exits import ExitReason
+from vlab.experiments.session_keyboard import Keyboard, WaitingForInput
 from vlab.isa.execute import raise_trap
 from vlab.isa.fields import INTERRUPT, MASK64, Cause
 from vlab.machine import GuestCrashed, Outcome
 from vlab.state import LAYOUT
+from vlab.vmm.exit_record import ExitRecord
+from vlab.vmm.moments import Moments
 
 PC = LAYOUT["pc"][0]
 PAGE_FAULTS = (Cause.FETCH_PAGE, Cause.LOAD_PAGE, Cause.STORE_PAGE)
 CHUNK = {"python": 20_000}
 """Instructions between looks at the stop button: some hundredths of a second."""
 LONG_CHUNK = 1_000_000
-
-
-class WaitingForInput(Exception):
-    """The guest sleeps, and only something typed can wake it."""
-
-
-class Keyboard:
-    """The console of a session: what is typed waits here until the guest takes it.
-
-    Attributes
-    ----------
-    starved : bool
-        The guest has gone to sleep, with nothing under way but timers and nothing to read.
-    """
-
-    def __init__(self, board: Any, listener: Any = None) -> None:
-        self.board, self.listener = board, listener
-        self.pending = b""
-        self.starved = False
-
-    def write(self, data: bytes) -> None:
-        """Pass on what the guest printed."""
-        if self.listener is not None:
-            self.listener(data)
-
-    def read(self, limit: int) -> bytes:
-        """Return what was typed, at most ``limit`` bytes."""
-        typed, self.pending = self.pending[:limit], self.pending[limit:]
-        return typed
-
-    def wait(self, seconds: float) -> bool:
-        """Return whether something was typed; never sleeps."""
-        if self.pending:
-            return True
-        self.starved = not self.board.busy()
-        if self.board.bus.deadline() is None:
-            raise WaitingForInput
-        return False
+FEWEST = 2
+"""Moments for which machine code can be asked: an entry is one, and something must be run."""
 
 
 class Observer(Protocol):
@@ -94,6 +63,7 @@ class Loop:
     moment : int
         Counts everything that happens one after the other: instructions and traps on the
         hardware, exits, entries. The same moment of the same run is the same state.
+        In `moments`, which machine code counts, too.
     outcome : Outcome or None
         How the run ended; None while it goes on.
     tracing : bool
@@ -112,13 +82,25 @@ class Loop:
         self.max_instructions = max_instructions
         self.attribute = getattr(self.mode, "attribute", lambda: None)
         self.chunk = CHUNK.get(self.engine.name, LONG_CHUNK)
+        guest.serve_exits()
+        self.compiled = getattr(self.mode, "compiled", None)
+        self.moments = Moments(ExitRecord()) if self.compiled is None else self.compiled.moments
+        keyboard.pause = self.moments.pause
         self.left: int | None = None
-        self.moment = 0
         self.outcome: Outcome | None = None
         self.tracing = False
         self.halts: frozenset[int] = frozenset()
         self.observer: Observer | None = None
         self.happened = ""
+
+    @property
+    def moment(self) -> int:
+        """Where in the run the guest is."""
+        return self.moments.now
+
+    @moment.setter
+    def moment(self, moment: int) -> None:
+        self.moments.now = moment
 
     @property
     def steps(self) -> int:
@@ -135,11 +117,14 @@ class Loop:
         return int(record.pc)
 
     def move(self, most: int) -> None:
-        """Enter the guest, or run it for at most ``most`` moments and handle its exit."""
+        """Enter the guest, or run it for at most ``most`` moments and handle its exit.
+
+        Where nobody has to see them, many slices and their exits are one move.
+        """
         self.happened = ""
         try:
             if self.left is None:
-                self._enter()
+                self._enter(most)
             else:
                 self._run(min(self.left, most, self.chunk))
         except WaitingForInput:
@@ -153,7 +138,7 @@ class Loop:
         self.left = None
         self.moment += 1
 
-    def _enter(self) -> None:
+    def _enter(self, most: int) -> None:
         machine = self.machine
         machine.advance()
         code = machine.finished()
@@ -164,11 +149,40 @@ class Loop:
         if room <= 0:
             self.outcome = Outcome("limit")
             return
+        if most >= FEWEST and self._unseen():
+            self._serve(room, min(most, self.chunk))
+            return
         self.mode.enter()
         self.left = machine.budget(room)
         self.moment += 1
         if self.observer is not None:
             self.observer.entered()
+
+    def _unseen(self) -> bool:
+        """Return whether nobody has to see single exits, so that machine code may serve them."""
+        seen = self.tracing or self.halts or self.observer is not None
+        if seen or self.machine.serve is None or self.compiled is None:
+            return False
+        return bool(self.compiled.holds())
+
+    def _serve(self, room: int, most: int) -> None:
+        """Let machine code enter and run the guest, and serve exits, for at most ``most`` moments.
+
+        Parameters
+        ----------
+        room
+            Instructions until the run's limit.
+        """
+        machine, moments = self.machine, self.moments
+        machine.stuck = 0  # a guest that only traps is the session's user's to stop
+        moments.pause_after(most, machine.guest_instructions)
+        try:
+            reason = machine.serve(room)
+        finally:
+            moments.go_on()
+            self.left = moments.left
+        if reason is not None:
+            self._end(reason)
 
     def _run(self, budget: int) -> None:
         hart = self.hart
@@ -182,6 +196,10 @@ class Loop:
         if reason == ExitReason.TRAP and not self._exits(own, hart.exit_cause):
             self._vector()
             reason = ExitReason.BUDGET
+        self._end(reason)
+
+    def _end(self, reason: ExitReason) -> None:
+        """Handle what ended a run of the engine, unless it was cut short within a slice."""
         if reason == ExitReason.BUDGET and self.left:
             self.attribute()
             return

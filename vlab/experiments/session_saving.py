@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 LARGEST_MEMORY = 8 << 30
 """Bytes of RAM of the largest machine that a snapshot may ask for."""
+LATEST = 1 << 62
+"""Moment by which every run is over."""
 SETTINGS = ("mode", "bootargs", "memory", "engine", "clock", "options")
 
 
@@ -113,7 +115,8 @@ def _known(image: bytes, mode: str) -> Path | bytes:
 def _continue(session: Session, saved: dict[str, Any]) -> None:
     loop, left, moment = session.loop, saved["left"], saved["moment"]
     pending = saved["pending"]
-    if not (left is None or 0 < left <= SLICE) or moment < 0 or not isinstance(pending, bytes):
+    known = (left is None or 0 < left <= SLICE) and 0 <= moment < LATEST
+    if not known or not isinstance(pending, bytes):
         raise SnapshotError("the place in the run is none that a run can be at")
     snapshots.restore(session.guest, saved["state"], left)
     loop.left, loop.moment = left, moment

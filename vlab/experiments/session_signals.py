@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from typing import Any
 
 
@@ -12,14 +13,24 @@ class StopButton:
 
     A monitor interrupted halfway through an exit would leave a machine that cannot go on.
     Pressed twice, it raises after all: for a handler of one's own that never ends.
+
+    Parameters
+    ----------
+    on_press
+        Called when it is pressed, from whatever thread.
+
+    Attributes
+    ----------
+    entered : bool
+        A run is under way.
     """
 
-    def __init__(self) -> None:
-        self.pressed = False
+    def __init__(self, on_press: Callable[[], None]) -> None:
+        self.pressed, self.entered, self.on_press = False, False, on_press
         self._before: Any = None
 
     def __enter__(self) -> StopButton:
-        self._before = None
+        self._before, self.entered = None, True
         if threading.current_thread() is threading.main_thread():
             self._before = signal.getsignal(signal.SIGINT)
             if self._before is not None:
@@ -27,10 +38,16 @@ class StopButton:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.entered = False
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
 
     def _press(self, *_: object) -> None:
         if self.pressed:
             raise KeyboardInterrupt
+        self.press()
+
+    def press(self) -> None:
+        """Press it."""
         self.pressed = True
+        self.on_press()

@@ -231,8 +231,8 @@ class Guest:
 
     # -- running ----------------------------------------------------------------
 
-    def run(self, max_instructions: int, progress: Callable[[int], None] | None = None) -> Ended:
-        """Run the guest and return what was counted."""
+    def serve_exits(self) -> None:
+        """Let machine code serve exits, if there is a monitor and it can be."""
         if self.setup.mode == "fullvirt":
             from vlab.modes.fullvirt import FullVirt
             from vlab.vmm.fullvirt_exits import FullVirtExits
@@ -243,6 +243,10 @@ class Guest:
             from vlab.vmm.paravirt_exits import ParaVirtExits
 
             ParaVirtExits.install(self.mode, ParaVirt)
+
+    def run(self, max_instructions: int, progress: Callable[[int], None] | None = None) -> Ended:
+        """Run the guest and return what was counted."""
+        self.serve_exits()
         outcome = self.machine.run(self.mode, max_instructions, progress)
         return self.ended(outcome)
 

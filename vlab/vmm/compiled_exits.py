@@ -19,7 +19,8 @@ from vlab.state import LAYOUT as HART
 from vlab.state import Hart
 from vlab.vmm import exit_record
 from vlab.vmm.exit_code import Code, library
-from vlab.vmm.exit_record import DECLINED, ENTER, LOOK_UP, SERVED, TRAPPED, ExitRecord
+from vlab.vmm.exit_record import DECLINED, ENTER, LOOK_UP, NONE, SERVED, TRAPPED, ExitRecord
+from vlab.vmm.moments import NEVER, Moments
 
 STAY = 20_000
 """Exits served in machine code before the machine looks up: a few milliseconds."""
@@ -28,19 +29,16 @@ REASONS = tuple(ExitReason)
 EXIT_NAMES = tuple(EXIT_REASONS)
 (
     NOW, STALE, DEADLINE, CHARGED, SLEPT, SEEN, STUCK, GRANTED, UNREAD, SERVES, MAXIMUM, ROUNDS,
-    HANDLER, LEFT_TO, ENTERED,
+    HANDLER, LEFT_TO, LEFT, ENTERED,
 ) = (
     exit_record.LAYOUT[name][0]
     for name in (
         "now", "stale", "deadline", "charged", "slept", "seen", "stuck", "granted", "unread",
-        "serves", "maximum", "rounds", "handler", "left_to", "entered",
+        "serves", "maximum", "rounds", "handler", "left_to", "left", "entered",
     )
 )  # fmt: skip
 EXITS = exit_record.LAYOUT["exits"][0]
 CAUSE, TVAL = HART["exit_cause"][0], HART["exit_tval"][0]
-FAR = (1 << 63) - 1
-"""A deadline that never comes."""
-
 PRICES = {
     "instruction_price": ("retired_user", "retired"),
     "walk_price": ("walk_references",),
@@ -111,7 +109,7 @@ class CompiledExits:
             machine.serve, machine.uncounted = monitor.compiled.run, monitor.compiled.count
 
     def __init__(self, monitor: Any, stock: type) -> None:
-        self.monitor, self.machine = monitor, monitor.machine
+        self.monitor, self.machine, self.stock = monitor, monitor.machine, stock
         self.serves = self.served(monitor, stock)
         self.stay, self.twin = self.code()
         self.bits = {name: 1 << bit for bit, name in enumerate(self.handlers)}
@@ -122,6 +120,7 @@ class CompiledExits:
             self.on_trap = partial(unwrap(vars(stock)["on_trap"]), monitor)
         record = self.record = ExitRecord()
         self.words, self.pointer = record.words, record.pointer
+        self.moments = Moments(record)
         rates = self.machine.rates
         record.run = self.machine.engine.run_address
         record.vcpu_record, record.hart_record = (
@@ -133,6 +132,10 @@ class CompiledExits:
             setattr(record, price, sum(rates[counter] for counter in counters))
         for index, reason in enumerate(EXIT_REASONS):
             record.exit_price[index] = rates.of("exits_by_reason", reason) + rates["exits"]
+
+    def holds(self) -> bool:
+        """Return whether the monitor's handlers are still those of the beginning."""
+        return self.served(self.monitor, self.stock) == self.serves
 
     def run(self, left: int) -> ExitReason | None:
         """Run the guest; what is left to do is the exit returned, None if it is to look up.
@@ -159,21 +162,20 @@ class CompiledExits:
         finisher, bus = machine.board.finisher, machine.board.bus
         while self.ready():
             deadline = bus.deadline()
-            words[DEADLINE] = FAR if deadline is None else deadline
+            words[DEADLINE] = NEVER if deadline is None else deadline
             words[CHARGED], words[SLEPT] = machine.charged, machine.slept
             self.load(words)
             why = stay(pointer)
-            machine.charged = words[CHARGED]
+            machine.charged, machine.clock.now = words[CHARGED], words[NOW]
             self.unload(words)
             if why <= LOOK_UP:
                 machine.granted = words[GRANTED]
                 if why == ExitReason.BUDGET:
-                    machine.engine.sample(machine.hart, machine.granted)
+                    machine.engine.sample(machine.hart, words[GRANTED] - words[LEFT])
                 return None if why == LOOK_UP else REASONS[why]
-            machine.clock.now = words[NOW]
             if why == ENTER:
                 monitor.enter()
-                words[STALE], words[ENTERED] = 0, 1
+                words[STALE], words[ENTERED], words[NOW] = 0, 1, machine.clock.now
                 continue
             self.trap = trap = exit_words[CAUSE], exit_words[TVAL]
             if why == TRAPPED:
@@ -181,7 +183,8 @@ class CompiledExits:
             else:
                 self.go_on(why)
             self.trap = None
-            words[STALE] = 1
+            words[STALE], words[NOW] = 1, machine.clock.now
+            self.moments.end_slice()
             if finisher.exit_code is not None:
                 self._watch()
                 return None
@@ -190,9 +193,7 @@ class CompiledExits:
             return None
         if not words[ENTERED]:
             monitor.enter()
-        budget = machine.budget(words[MAXIMUM] - machine.guest_instructions)
-        reason: ExitReason = machine.engine.run(machine.hart, budget)
-        return reason
+        return self.moments.run_slice(machine, words[MAXIMUM] - machine.guest_instructions)
 
     def carry_out(self, name: str, arguments: tuple[Any, ...]) -> bool:
         """Serve the present exit as a stock handler would; return whether that was done.
@@ -260,7 +261,7 @@ class CompiledExits:
         machine, words = self.machine, self.words
         words[MAXIMUM] = machine.guest_instructions + left
         words[NOW], words[STALE], words[ROUNDS] = machine.clock.now, 0, STAY
-        words[ENTERED] = 0
+        words[LEFT], words[ENTERED] = NONE, 0
         words[SEEN], words[STUCK] = machine.seen, machine.stuck
         unobserved = self.serves & ~self.bits[self.observed]
         words[SERVES] = self.serves if machine.on_syscall is None else unobserved

@@ -29,7 +29,7 @@ JOURNAL_ROWS = 256
 """Shadow entries that the journal holds: space, page, entry, and guest frame if writable."""
 
 NONE = MASK64
-"""No space."""
+"""No space; no slice."""
 
 DECLINED, SERVED = 0, 1
 """What came of an exit: its handlers are to serve it in Python; it was served."""
@@ -93,9 +93,14 @@ FIELDS: tuple[tuple[str, int, str], ...] = (
     ("maximum", 1, "retired instructions at which the run ends"),
     ("seen", 1, "retired instructions when progress was last seen"),
     ("stuck", 1, "traps since, without one"),
-    ("granted", 1, "budget of the engine's last run"),
+    ("granted", 1, "instructions of the slice last begun"),
+    ("left", 1, "what is left of the slice under way, all ones between slices"),
     ("rounds", 1, "exits that may still be served in this stay"),
     ("entered", 1, "1 if the Python monitor has just entered the guest"),
+    # moments of a run (`vlab.vmm.moments`)
+    ("moments", 1, "moments that have passed"),
+    ("pause", 1, "moment at which to pause, in the middle of a slice if need be"),
+    ("ahead", 1, "by how many there may be more retired instructions without a pause"),
     # address spaces
     ("untagged", 1, "1 if the hardware's TLB has no address-space tags"),
     ("space", 1, "index of the space in use, all ones if none"),

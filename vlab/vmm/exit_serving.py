@@ -6,7 +6,7 @@ from vlab.isa.bits import uquotient
 from vlab.isa.mmu import tlb_drop
 from vlab.machine import SLICE
 from vlab.state import Hart
-from vlab.vmm.exit_record import ExitRecord
+from vlab.vmm.exit_record import NONE, ExitRecord
 
 IN_PYTHON = 40
 """As how many exits one counts that Python served."""
@@ -18,11 +18,23 @@ def run_engine(monitor: ExitRecord, hart: Hart) -> int:
 
 
 def grant(monitor: ExitRecord, hart: Hart, budget: int) -> int:
-    """Run the engine for a budget of instructions; return the exit reason."""
+    """Run the engine for a slice, or up to the pause in it; return the exit reason."""
     monitor.granted = budget
-    hart.limit = hart.limit - hart.budget + budget
-    hart.budget = budget
-    return run_engine(monitor, hart)
+    monitor.moments = monitor.moments + 1
+    room = monitor.pause - monitor.moments
+    piece = room if room < budget else budget
+    hart.limit = hart.limit - hart.budget + piece
+    hart.budget = piece
+    reason = run_engine(monitor, hart)
+    monitor.moments = monitor.moments + piece - hart.budget
+    monitor.left = budget - piece + hart.budget
+    return reason
+
+
+def end_slice(monitor: ExitRecord) -> None:
+    """Count the moment at which an exit was handled."""
+    monitor.moments = monitor.moments + 1
+    monitor.left = NONE
 
 
 def exited(monitor: ExitRecord, reason: int) -> None:
@@ -77,7 +89,10 @@ def is_due(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> bool:
 
 
 def look_up(monitor: ExitRecord, vcpu: Hart, hart: Hart, effort: int) -> bool:
-    """After an exit was served: watch for progress, and return whether the machine must act."""
+    """After an exit was served: watch for progress, and return whether the machine must act.
+
+    A pause is looked for before the guest is entered, which is a moment with nothing run yet.
+    """
     retired = vcpu.limit - vcpu.budget
     if retired != monitor.seen:
         monitor.seen = retired
@@ -85,6 +100,8 @@ def look_up(monitor: ExitRecord, vcpu: Hart, hart: Hart, effort: int) -> bool:
     else:
         monitor.stuck = monitor.stuck + 1
     if retired >= monitor.maximum or monitor.rounds <= effort:
+        return True
+    if monitor.moments + 2 > monitor.pause or retired > monitor.moments + monitor.ahead:
         return True
     monitor.rounds = monitor.rounds - effort
     return is_due(monitor, vcpu, hart)

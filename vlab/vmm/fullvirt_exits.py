@@ -50,23 +50,32 @@ class FullVirtExits(CompiledExits):
         self.shadow, record = monitor.shadow, self.record
         record.firmware = monitor.sbi is not None
         record.untagged = self.shadow.asids == 1
-        self._lend_shadow(stock)
+        self._lend_shadow()
         lend_memory(monitor.vcpu, self.machine.hart)
         self.hidden: tuple[Any, ...] | None = None
         self.known: list[Any] = []
         self.places: dict[Any, int] = {None: NONE}
         self.version = -1
 
-    def _lend_shadow(self, stock: Any) -> None:
+    def _lend_shadow(self) -> None:
         """Let machine code fill the shadow, if nobody else has a say in that."""
-        record, monitor, shadow = self.record, self.monitor, self.shadow
+        record, shadow = self.record, self.shadow
         record.tables = address(shadow.table_map)
         self.journal = zeros(JOURNAL_ROWS * 4)
         record.journal = address(self.journal)
-        own = type(monitor).fill is not stock.fill or "fill" in vars(monitor)
-        own = own or not {"fill", "written", "is_table"}.isdisjoint(vars(shadow))
-        if not own and type(shadow) is ShadowPaging and len(shadow.p2m) <= MOST_FRAMES:
+        self.fills = self._fills_alone()
+        if self.fills:
             record.paths = address(shadow.paths)
+
+    def _fills_alone(self) -> bool:
+        monitor, shadow = self.monitor, self.shadow
+        own = type(monitor).fill is not self.stock.fill or "fill" in vars(monitor)
+        own = own or not {"fill", "written", "is_table"}.isdisjoint(vars(shadow))
+        return not own and type(shadow) is ShadowPaging and len(shadow.p2m) <= MOST_FRAMES
+
+    def holds(self) -> bool:
+        """Return whether handlers, and who fills the shadow, are still those of the beginning."""
+        return super().holds() and self._fills_alone() == self.fills
 
     def record_of_guest(self) -> Hart:
         """Return the virtual CPU."""

@@ -33,6 +33,7 @@ from vlab.vmm.exit_record import (
 )
 from vlab.vmm.exit_serving import (
     IN_PYTHON,
+    end_slice,
     exited,
     forget,
     grant,
@@ -283,5 +284,6 @@ def stay(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
             return TRAPPED
         if status != SERVED:
             return status
+        end_slice(monitor)
         if look_up(monitor, vcpu, hart, 1):
             return LOOK_UP

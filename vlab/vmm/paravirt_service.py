@@ -23,7 +23,15 @@ from vlab.vmm.exit_record import (
     TRAPPED,
     ExitRecord,
 )
-from vlab.vmm.exit_serving import IN_PYTHON, exited, grant, is_due, look_up, next_budget
+from vlab.vmm.exit_serving import (
+    IN_PYTHON,
+    end_slice,
+    exited,
+    grant,
+    is_due,
+    look_up,
+    next_budget,
+)
 from vlab.vmm.hypercalls import TABLE, iret
 from vlab.vmm.pvcpu import A7
 from vlab.vmm.shared_info import (
@@ -170,5 +178,6 @@ def stay(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
         monitor.left_to = 0
         if monitor.serves & ON_TRAP == 0 or serve(monitor, vcpu, hart) == DECLINED:
             return TRAPPED
+        end_slice(monitor)
         if look_up(monitor, hart, hart, 1):
             return LOOK_UP
