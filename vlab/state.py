@@ -189,8 +189,8 @@ FIELDS: tuple[tuple[str, int, str], ...] = (
 
 
 LINE_WORDS = 8
-"""Words of a line of the host's data cache; arrays begin with one, so that their entries share
-no two."""
+"""Words of a line of the host's data cache; large arrays begin with one, so that no entry lies in
+two."""
 
 STAGGER = 9 * LINE_WORDS
 """Words between large arrays. Processors compare the lower 12 bits of addresses first, and take a
@@ -201,8 +201,8 @@ memory disambiguation); what is stored and loaded at one index of several arrays
 def _layout() -> tuple[dict[str, tuple[int, int]], int]:
     offsets, word = {}, 0
     for name, count, _ in FIELDS:
-        if count >= LINE_WORDS:
-            word += -word % LINE_WORDS + (STAGGER if count >= TLB_MAX_ENTRIES else 0)
+        if count >= TLB_MAX_ENTRIES:
+            word += -word % LINE_WORDS + STAGGER
         offsets[name] = (word, count)
         word += count
     return offsets, word
