@@ -29,12 +29,12 @@ REASONS = tuple(ExitReason)
 EXIT_NAMES = tuple(EXIT_REASONS)
 (
     NOW, STALE, DEADLINE, CHARGED, SLEPT, SEEN, STUCK, GRANTED, UNREAD, SERVES, MAXIMUM, ROUNDS,
-    HANDLER, LEFT_TO, LEFT, ENTERED,
+    HANDLER, LEFT_TO, LEFT, ENTERED, MOMENTS,
 ) = (
     exit_record.LAYOUT[name][0]
     for name in (
         "now", "stale", "deadline", "charged", "slept", "seen", "stuck", "granted", "unread",
-        "serves", "maximum", "rounds", "handler", "left_to", "left", "entered",
+        "serves", "maximum", "rounds", "handler", "left_to", "left", "entered", "moments",
     )
 )  # fmt: skip
 EXITS = exit_record.LAYOUT["exits"][0]
@@ -159,32 +159,37 @@ class CompiledExits:
     def _run(self) -> ExitReason | None:
         machine, monitor, words = self.machine, self.monitor, self.words
         stay, pointer, exit_words = self.stay, self.pointer, machine.hart.words
-        finisher, bus = machine.board.finisher, machine.board.bus
-        while self.ready():
-            deadline = bus.deadline()
+        clock, finisher, deadline_of = (
+            machine.clock,
+            machine.board.finisher,
+            machine.board.bus.deadline,
+        )
+        lend, take, on_trap = self.lend, self.take, self.on_trap
+        while lend(words):
+            deadline = deadline_of()
             words[DEADLINE] = NEVER if deadline is None else deadline
             words[CHARGED], words[SLEPT] = machine.charged, machine.slept
-            self.load(words)
             why = stay(pointer)
-            machine.charged, machine.clock.now = words[CHARGED], words[NOW]
-            self.unload(words)
-            if why <= LOOK_UP:
+            machine.charged, clock.now = words[CHARGED], words[NOW]
+            take(words)
+            if why == TRAPPED:
+                self.trap = trap = exit_words[CAUSE], exit_words[TVAL]
+                on_trap(*trap)
+            elif why <= LOOK_UP:
                 machine.granted = words[GRANTED]
                 if why == ExitReason.BUDGET:
                     machine.engine.sample(machine.hart, words[GRANTED] - words[LEFT])
                 return None if why == LOOK_UP else REASONS[why]
-            if why == ENTER:
+            elif why == ENTER:
                 monitor.enter()
-                words[STALE], words[ENTERED], words[NOW] = 0, 1, machine.clock.now
+                words[STALE], words[ENTERED], words[NOW] = 0, 1, clock.now
                 continue
-            self.trap = trap = exit_words[CAUSE], exit_words[TVAL]
-            if why == TRAPPED:
-                self.on_trap(*trap)
             else:
+                self.trap = exit_words[CAUSE], exit_words[TVAL]
                 self.go_on(why)
             self.trap = None
-            words[STALE], words[NOW] = 1, machine.clock.now
-            self.moments.end_slice()
+            words[STALE], words[NOW] = 1, clock.now
+            words[MOMENTS], words[LEFT] = words[MOMENTS] + 1, NONE
             if finisher.exit_code is not None:
                 self._watch()
                 return None
@@ -209,13 +214,14 @@ class CompiledExits:
             return False
         if arguments != (self.expected(name) if which is None else trap[which]):
             return False
-        if (machine.on_syscall is not None and name == self.observed) or not self.ready():
+        if machine.on_syscall is not None and name == self.observed:
+            return False
+        if not self.lend(words):
             return False
         words[HANDLER], words[CHARGED], words[NOW] = bit, machine.charged, machine.clock.now
-        self.load(words)
         status = self.twin(self.pointer)
         machine.charged = words[CHARGED]
-        self.unload(words)
+        self.take(words)
         if status > SERVED:
             self.go_on(status)
         return status != DECLINED
@@ -228,14 +234,14 @@ class CompiledExits:
         """Return the record of the guest's CPU as its kernel sees it."""
         raise NotImplementedError
 
-    def ready(self) -> bool:
-        """Return whether the guest can be run from here as things are."""
+    def lend(self, words: memoryview) -> bool:
+        """Tell the technique's own words what they need to know.
+
+        Returns whether the guest can be run from here as things are.
+        """
         raise NotImplementedError
 
-    def load(self, words: memoryview) -> None:
-        """Tell the technique's own words what they need to know."""
-
-    def unload(self, words: memoryview) -> None:
+    def take(self, words: memoryview) -> None:
         """Take the technique's own words over."""
 
     def go_on(self, why: int) -> None:

@@ -82,12 +82,6 @@ class FullVirtExits(CompiledExits):
         vcpu: Hart = self.monitor.vcpu
         return vcpu
 
-    def ready(self) -> bool:
-        """Return whether the shadow in use, if any, is among those that machine code knows."""
-        if self.version != self.shadow.version:
-            self._learn_spaces()
-        return self.monitor.space in self.places
-
     def _learn_spaces(self) -> None:
         record, shadow = self.record, self.shadow
         usable = [s for s in shadow.spaces.values() if s.asid or shadow.asids == 1]
@@ -99,12 +93,18 @@ class FullVirtExits(CompiledExits):
         self.places = {None: NONE} | {space: n for n, space in enumerate(self.known)}
         self.version = shadow.version
 
-    def load(self, words: memoryview) -> None:
-        """Say which shadow is in use."""
-        words[SPACE] = self.places[self.monitor.space]
-        words[ATTRIBUTED] = self.monitor.attributed
+    def lend(self, words: memoryview) -> bool:
+        """Say which shadow is in use, if it is none or among those that machine code knows."""
+        if self.version != self.shadow.version:
+            self._learn_spaces()
+        monitor = self.monitor
+        place = self.places.get(monitor.space)
+        if place is None:
+            return False
+        words[SPACE], words[ATTRIBUTED] = place, monitor.attributed
+        return True
 
-    def unload(self, words: memoryview) -> None:
+    def take(self, words: memoryview) -> None:
         """Learn which shadow is in use now."""
         monitor, space = self.monitor, words[SPACE]
         monitor.attributed = words[ATTRIBUTED]

@@ -48,26 +48,25 @@ class ParaVirtExits(CompiledExits):
         record: Hart = self.monitor.vcpu.record
         return record
 
-    def ready(self) -> bool:
-        """Return whether the hardware's TLB is tagged: without tags a switch flushes it."""
-        return bool(self.monitor.spaces.asids > 1)
+    def lend(self, words: memoryview) -> bool:
+        """Say where upcalls go, and the roots in use.
 
-    def load(self, words: memoryview) -> None:
-        """Say where upcalls go, and the roots in use."""
+        Without tags in the hardware's TLB, which a switch then flushes, nothing is served.
+        """
         vcpu, spaces = self.monitor.vcpu, self.monitor.spaces
         words[ATTRIBUTED], words[ENTRY] = vcpu.seen, vcpu.entry or 0
-        if spaces.version == self.version:
-            return
-        self.version = spaces.version
-        words[KERNEL] = self._satp(spaces.kernel_root)
-        words[USER] = 0 if spaces.user_root is None else self._satp(spaces.user_root)
+        if spaces.version != self.version:
+            self.version = spaces.version
+            words[KERNEL] = self._satp(spaces.kernel_root)
+            words[USER] = 0 if spaces.user_root is None else self._satp(spaces.user_root)
+        return bool(spaces.asids > 1)
 
     def _satp(self, root: int) -> int:
         spaces = self.monitor.spaces
         tag = spaces.given.get(spaces.paging.spaces[root])
         return 0 if tag is None else SATP_SV39 | tag << 44 | root
 
-    def unload(self, words: memoryview) -> None:
+    def take(self, words: memoryview) -> None:
         """Take over what was attributed."""
         self.monitor.vcpu.seen = words[ATTRIBUTED]
 
