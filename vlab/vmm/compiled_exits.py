@@ -159,18 +159,20 @@ class CompiledExits:
     def _run(self) -> ExitReason | None:
         machine, monitor, words = self.machine, self.monitor, self.words
         stay, pointer, exit_words = self.stay, self.pointer, machine.hart.words
-        clock, finisher, deadline_of = (
-            machine.clock,
-            machine.board.finisher,
-            machine.board.bus.deadline,
-        )
+        clock, finisher = machine.clock, machine.board.finisher
+        deadline_of, due, slept = machine.board.bus.deadline, -1, -1  # not told yet
         lend, take, on_trap = self.lend, self.take, self.on_trap
         while lend(words):
             deadline = deadline_of()
-            words[DEADLINE] = NEVER if deadline is None else deadline
-            words[CHARGED], words[SLEPT] = machine.charged, machine.slept
+            if deadline != due:
+                due = deadline
+                words[DEADLINE] = NEVER if due is None else due
+            if machine.slept != slept:
+                words[SLEPT] = slept = machine.slept
+            words[CHARGED] = machine.charged
             why = stay(pointer)
-            machine.charged, clock.now = words[CHARGED], words[NOW]
+            machine.charged = words[CHARGED]
+            clock.now = now = words[NOW]
             take(words)
             if why == TRAPPED:
                 self.trap = trap = exit_words[CAUSE], exit_words[TVAL]
@@ -188,7 +190,9 @@ class CompiledExits:
                 self.trap = exit_words[CAUSE], exit_words[TVAL]
                 self.go_on(why)
             self.trap = None
-            words[STALE], words[NOW] = 1, clock.now
+            words[STALE] = 1
+            if clock.now != now:
+                words[NOW] = clock.now
             words[MOMENTS], words[LEFT] = words[MOMENTS] + 1, NONE
             if finisher.exit_code is not None:
                 self._watch()
