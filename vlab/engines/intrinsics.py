@@ -20,7 +20,8 @@ from vlab.engines.machine_only import (
     word_address,
 )
 from vlab.isa import bits, physical
-from vlab.state import FAST_ENTRIES, FAST_SETS, FAST_WORDS, LAYOUT
+from vlab.isa.mmu import EMPTY_SET, FETCH_SETS
+from vlab.state import FAST_ENTRIES, FAST_WORDS, LAYOUT
 
 
 def _pointer(f: FunctionLowering, value: Value) -> str:
@@ -114,6 +115,8 @@ def _execute_row(f: FunctionLowering, a: list[Value]) -> Value:
     words = ", ".join("i64 " + f.word(v) for v in a[1:])
     return Value(f.emit(f"call i64 {function}(ptr %hart, {words})"))
 
+
+SET_BYTES = 8 * FAST_ENTRIES * FAST_WORDS
 
 INTRINSICS: dict[object, Emit] = {
     peek16: _peek(16),
@@ -235,19 +238,33 @@ done:
 
 
 def _clear_fast() -> str:
+    """Return ``clear_fast``: it clears what a privilege has in use, for data and for fetches."""
+
+    def clear(name: str, number: int, then: str) -> str:
+        first = LAYOUT["fast"][0] + number * FAST_ENTRIES * FAST_WORDS
+        return f"""
+{name}:
+  %{name}.first = getelementptr i64, ptr %hart, i64 {first}
+  call void @llvm.memset.p0.i64(ptr align 64 %{name}.first, i8 -1, i64 {SET_BYTES}, i1 false)
+  br label %{then}"""
+
+    privileges = "".join(
+        f"""
+p{mode}:
+  %in{mode} = and i64 %used, {1 << mode | 1 << FETCH_SETS + mode}
+  %any{mode} = icmp ne i64 %in{mode}, 0
+  br i1 %any{mode}, label %data{mode}, label %p{mode + 1}"""
+        + clear(f"data{mode}", mode, f"code{mode}")
+        + clear(f"code{mode}", FETCH_SETS + mode, f"p{mode + 1}")
+        for mode in range(EMPTY_SET)
+    )
     return f"""
+declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 define internal i64 @clear_fast(ptr %hart) noinline {{
-entry:
-  %first = getelementptr i64, ptr %hart, i64 {LAYOUT["fast"][0]}
-  br label %loop
-loop:
-  %i = phi i64 [ 0, %entry ], [ %next, %loop ]
-  %p = getelementptr i64, ptr %first, i64 %i
-  store <8 x i64> {_ones(8)}, ptr %p, align 8
-  %next = add i64 %i, 8
-  %more = icmp ult i64 %next, {FAST_SETS * FAST_ENTRIES * FAST_WORDS}
-  br i1 %more, label %loop, label %end
-end:
+  %used.p = getelementptr i64, ptr %hart, i64 {LAYOUT["fast_used"][0]}
+  %used = load i64, ptr %used.p
+  br label %p0{privileges}
+p{EMPTY_SET}:
   ret i64 0
 }}"""
 

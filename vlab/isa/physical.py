@@ -30,5 +30,5 @@ def store_ram(hart: Hart, address: int, width: int, value: int) -> None:
 
 
 def clear_fast(hart: Hart) -> None:
-    """Invalidate every entry of the engine's lookup cache."""
+    """Invalidate every entry of the engine's lookup cache that is in use (`hart.fast_used`)."""
     hart.fast[:] = INVALID_FAST
