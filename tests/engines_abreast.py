@@ -143,19 +143,20 @@ class Abreast:
         loops = seed % 100 >= 80
         program, self.slices = Program(seed, loops=loops), (*SLICES, *(LONG if loops else ()))
         self.engines = tuple(chosen) or engines()
-        self.harts = tuple(self._hart(engine, program) for engine in self.engines)
+        self.ways = 4 if seed % 2 else 2  # hot loops have a short cut for four
+        self.harts = tuple(self._hart(engine, program, self.ways) for engine in self.engines)
         if not chosen:
             self.harts[-1].code_limit = FEW_PAGES
             self.harts[-1].jit_limit = min(self.harts[-1].jit_limit, LITTLE_CODE)
         self.seen: Counter[str] = Counter()
 
     @staticmethod
-    def _hart(engine: Any, program: Program) -> Hart:
+    def _hart(engine: Any, program: Program, ways: int) -> Hart:
         memory = PhysicalMemory(BASE, SIZE)
         memory.write(BASE, bytes(program.image))
         hart = Hart(memory)
         engine.attach(hart)
-        reset(hart, HardwareOptions(8, 2, 4))
+        reset(hart, HardwareOptions(8, ways, 4))
         hart.pc = BASE
         return hart
 
