@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
 import struct
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+from benchmarks.simulators import spike as find
 
 ISA = "rv64imac_zicsr_zifencei_zicntr_svadu_zicclsm_sstc"
 COMMIT = re.compile(r"core   0: (\d) 0x(\w+) \(0x(\w+)\)(.*)")
@@ -26,14 +26,6 @@ class Commit(NamedTuple):
     bits: int
     register: tuple[int, int] | None
     csrs: dict[int, int]
-
-
-def find() -> str | None:
-    """Return the path of the simulator, None if it, or the ``dtc`` it starts, is not installed."""
-    if shutil.which("dtc") is None:
-        return None
-    beside = Path(sys.executable).parent / "spike"
-    return str(beside) if beside.exists() else shutil.which("spike")
 
 
 def elf(image: bytes, base: int) -> bytes:

@@ -10,14 +10,7 @@ from __future__ import annotations
 
 from vlab.engines.code_page import COUNTERS, HAS_BLOCKS, PAGE_BYTES, SLOT_BYTES, WATCHED, WRITES
 from vlab.engines.halting import halts_here, is_halt, watches
-from vlab.engines.machine_only import (
-    execute_row,
-    handler_address,
-    peek16,
-    peek32,
-    peek64,
-    poke64,
-)
+from vlab.engines.machine_only import execute_row, handler_address, peek16, peek32, peek64, poke64
 from vlab.engines.walk_cache import (
     ADDEND,
     EVICTED_CODE,
@@ -129,25 +122,18 @@ def after_access(hart: Hart, va: int, access: int, width: int) -> None:
         fill_fast(hart, va, hart.last_address, access)
 
 
-def again(hart: Hart, va: int, page: int, lookup: int, access: int, who: int) -> int:
-    """Translate an address for a hot loop that missed the lookup; arguments as of `walk_again`.
-
-    Returns what leads from the address to the host's. On 0 the instruction is to go the slow
-    way, where whatever was done here is found done: a translation that is in the TLB, or nothing
-    (a walk that faults is not counted here).
-    """
-    return walk_again(hart, va, page, lookup, access, USUAL_WAYS, who)
-
-
 def walk_any(hart: Hart, va: int, page: int, lookup: int, access: int) -> int:
     """Do as `walk_again` for a handler, with whatever number of ways the TLB has."""
     return walk_again(hart, va, page, lookup, access, hart.tlb_ways, HANDLER)
 
 
 def refill(hart: Hart, va: int, page: int, lookup: int, access: int, walked: int) -> int:
-    """Go on with `again` where a remembered walk could not serve, or evicted the loop's page.
+    """Go on for a hot loop where `walk_again` could not serve, or has evicted the loop's page.
 
-    The loop counts a walk made again, which it was in the second case only.
+    Returns what leads from the address to the host's. On 0 the instruction is to go the slow
+    way, where whatever was done here is found done: a translation that is in the TLB, or nothing
+    (a walk that faults is not counted here). The loop counts a walk made again, which it was in
+    the second case only.
     """
     if walked != EVICTED_CODE:
         hart.walks_again = hart.walks_again - 1

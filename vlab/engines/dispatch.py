@@ -9,7 +9,7 @@ from __future__ import annotations
 from vlab.engines.code_cache import STEP
 from vlab.engines.code_page import SLOT_BYTES
 from vlab.engines.ir_text import LENGTH, PC, define, field, read, tail, warmer, write
-from vlab.engines.walk_cache import LOOP, READING_LOOP
+from vlab.engines.walk_cache import LOOP, READING_LOOP, USUAL_WAYS
 from vlab.exits import ExitReason
 from vlab.isa.execute import EXIT
 from vlab.isa.fields import LOAD, STORE
@@ -64,7 +64,7 @@ registers to save."""
 def again(name: str, access: int, who: int) -> str:
     """Return the function that hot loops call for an access that missed the lookup."""
     return f"""define internal preserve_mostcc i64 @{name}_again({WORDS}) {{
-  %addend = call i64 @py.again({WORDS}, i64 {access}, i64 {who})
+  %addend = call i64 @py.walk_again({WORDS}, i64 {access}, i64 {USUAL_WAYS}, i64 {who})
   ret i64 %addend
 }}
 """

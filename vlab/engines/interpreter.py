@@ -72,7 +72,6 @@ def generate(heat: int = 0, blocks: bool = False) -> str:
     ):
         module.name_of(function)
     for function in (
-        code_cache.again,
         code_cache.walk_any,
         walk_cache.walk_again,
         walk_cache.serves,

@@ -5,10 +5,8 @@ from __future__ import annotations
 from vlab.engines.lowering import Emit, FunctionLowering, Value
 from vlab.engines.machine_only import (
     execute_row,
-    fill_ones,
     handler_address,
     in_register,
-    likely,
     peek16,
     peek32,
     peek64,
@@ -72,13 +70,6 @@ def _refill_apart(f: FunctionLowering, a: list[Value]) -> Value:
     return Value(f.emit(f"call preserve_mostcc i64 @refill_apart(ptr %hart{words})"))
 
 
-def _fill_ones(f: FunctionLowering, a: list[Value]) -> Value:
-    first = f.emit(f"getelementptr i64, ptr %hart, i64 {LAYOUT['fast'][0]}")
-    place = f.emit(f"getelementptr i64, ptr {first}, i64 {f.word(a[0])}")
-    f.do(f"store <2 x i64> {_ones(2)}, ptr {place}, align 8")
-    return Value("0")
-
-
 def _word_address(f: FunctionLowering, a: list[Value]) -> Value:
     place = f.emit(f"getelementptr i64, ptr %hart, i64 {f.word(a[0])}")
     return Value(f.emit(f"ptrtoint ptr {place} to i64"))
@@ -88,11 +79,8 @@ def _in_register(f: FunctionLowering, a: list[Value]) -> Value:
     return Value(f.emit(f"freeze i64 {f.word(a[0])}"))
 
 
-def _expect(outcome: str) -> Emit:
-    def emit(f: FunctionLowering, a: list[Value]) -> Value:
-        return Value(f.emit(f"call i1 @llvm.expect.i1(i1 {a[0].text}, i1 {outcome})"), "i1")
-
-    return emit
+def _unlikely(f: FunctionLowering, a: list[Value]) -> Value:
+    return Value(f.emit(f"call i1 @llvm.expect.i1(i1 {a[0].text}, i1 false)"), "i1")
 
 
 def _signed(f: FunctionLowering, a: list[Value]) -> Value:
@@ -128,11 +116,9 @@ INTRINSICS: dict[object, Emit] = {
     handler_address: _handler_address,
     execute_row: _execute_row,
     refill_apart: _refill_apart,
-    fill_ones: _fill_ones,
     in_register: _in_register,
     word_address: _word_address,
-    likely: _expect("true"),
-    unlikely: _expect("false"),
+    unlikely: _unlikely,
     physical.load_ram: _call_hart("load_ram"),
     physical.store_ram: _call_hart("store_ram"),
     physical.clear_fast: _call_hart("clear_fast"),
@@ -267,10 +253,6 @@ define internal i64 @clear_fast(ptr %hart) noinline {{
 p{EMPTY_SET}:
   ret i64 0
 }}"""
-
-
-def _ones(n: int) -> str:
-    return "<" + ", ".join(["i64 -1"] * n) + ">"
 
 
 ARITHMETIC = "\n".join(

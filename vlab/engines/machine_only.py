@@ -57,11 +57,6 @@ def refill_apart(hart: Hart, va: int, page: int, lookup: int, access: int, walke
     return _machine_code_only(hart, va, page, lookup, access, walked)
 
 
-def fill_ones(hart: Hart, entry: int) -> None:
-    """Set two words of the lookup at once, from an index on, to all ones."""
-    _machine_code_only(hart, entry)
-
-
 def word_address(hart: Hart, word: int) -> int:
     """Return the host address of a word of the record."""
     return _machine_code_only(hart, word)
@@ -70,11 +65,6 @@ def word_address(hart: Hart, word: int) -> int:
 def in_register(value: int) -> int:
     """Return a value, which LLVM is to have in a register rather than in many addresses' parts."""
     return _machine_code_only(value)
-
-
-def likely(condition: bool) -> bool:
-    """Return a condition, whose way LLVM is to lay out as the straight one."""
-    return _machine_code_only(condition) != 0
 
 
 def unlikely(condition: bool) -> bool:

@@ -16,7 +16,6 @@ compared again before the loop is left.
 from __future__ import annotations
 
 from vlab.engines.machine_only import (
-    fill_ones,
     in_register,
     peek32,
     peek64,
@@ -252,10 +251,12 @@ def lookup_drop(hart: Hart, va: int) -> None:
     """Forget what the lookup holds of a page, as `vlab.isa.mmu.fast_drop`, where it may be."""
     entry = (va >> 12 & (FAST_ENTRIES - 1)) * FAST_WORDS
     if hart.fast_used & USER_SETS != 0:
-        fill_ones(hart, entry)
+        hart.fast[entry] = NO_PAGE
+        hart.fast[entry + 1] = NO_PAGE
         hart.fast[entry + FETCH_SETS * SET_WORDS + 2] = NO_PAGE
     if hart.fast_used & SUPERVISOR_SETS != 0:
-        fill_ones(hart, entry + SET_WORDS)
+        hart.fast[entry + SET_WORDS] = NO_PAGE
+        hart.fast[entry + SET_WORDS + 1] = NO_PAGE
         hart.fast[entry + (FETCH_SETS + 1) * SET_WORDS + 2] = NO_PAGE
 
 

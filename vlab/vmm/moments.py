@@ -73,8 +73,3 @@ class Moments:
         words[MOMENTS] += piece - hart.budget
         words[LEFT] = budget - piece + hart.budget
         return reason
-
-    def end_slice(self) -> None:
-        """Count the moment at which an exit was handled."""
-        self.words[MOMENTS] += 1
-        self.words[LEFT] = NONE
