@@ -134,13 +134,13 @@ def _keep(path: Path, code: bytes) -> None:
 
 
 def in_one_piece() -> bool:
-    """Return whether an object's sections must be loaded side by side, as LLVM's JITLink does.
+    """Return whether an object's sections are loaded side by side, as LLVM's JITLink does.
 
-    Code for aarch64 reaches its data within 4 GiB, and LLVM's older linker, which gives each
+    Code reaches its data within 2 or 4 GiB only, and LLVM's older linker, which gives each
     section a mapping of its own, ends the process where they come to lie further apart. JITLink
     cannot load what is compiled for Windows.
     """
-    return platform.machine().lower() in ("aarch64", "arm64") and sys.platform != "win32"
+    return sys.platform != "win32"
 
 
 _ALIVE: list[object] = []
