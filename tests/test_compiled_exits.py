@@ -9,9 +9,8 @@ from random_programs import Program
 
 import vlab
 from vlab.experiments.catalogue import workloads
-from vlab.isa.fields import MXR
 from vlab.vmm.compiled_exits import CompiledExits
-from vlab.vmm.fullvirt_exits import FullVirtExits
+from vlab.vmm.fullvirt_exits import SPACE, FullVirtExits
 from vlab.vmm.paravirt_exits import ParaVirtExits
 
 SMALL: dict[str, dict[str, int]] = {
@@ -125,7 +124,12 @@ def looking(stock: type, name: str, seen: list[Any]) -> type:
             machine.guest.pc,
             machine.hart.satp,
         )
-        spent = (machine.clock.now, machine.now(), machine.charged, machine.guest_instructions)
+        spent = (
+            machine.clock.now,
+            machine.now(),
+            machine.clock.charged,
+            machine.guest_instructions,
+        )
         seen.append((*words, *spent, self.counters(), list(machine.hart.x)))
 
     def handler(self: Any, *arguments: Any) -> None:
@@ -168,18 +172,38 @@ def test_a_handler_that_is_called_for_another_trap(in_python: Any) -> None:
     assert outcome(vlab.run(**arguments)) == outcome(in_python(**arguments))
 
 
-def test_a_handler_that_enters_another_shadow(in_python: Any) -> None:
+@pytest.mark.parametrize("name", ["on_ecall", "on_hidden_fault"])
+def test_a_handler_that_enters_another_shadow(name: str, in_python: Any) -> None:
     """A handler may change the shadow in use before it calls the stock one."""
 
-    class Entering(vlab.FullVirt):
-        def on_ecall(self) -> None:
-            self.vcpu.mstatus ^= MXR
+    def handler(self: Any, *arguments: Any) -> None:
+        self.asked += 1
+        if self.asked % 3 == 0:
+            self.vcpu.priv ^= 1
             self.enter()
-            self.vcpu.mstatus ^= MXR
-            super().on_ecall()
+            self.vcpu.priv ^= 1
+        getattr(vlab.FullVirt, name)(self, *arguments)
 
-    arguments = {"workload": "ctxswitch", "mode": "fullvirt", "monitor": Entering, "n": 20}
-    assert outcome(vlab.run(**arguments)) == outcome(in_python(**arguments))
+    entering = type("Entering", (vlab.FullVirt,), {name: handler, "asked": 0})
+    arguments = {"workload": "ctxswitch", "mode": "fullvirt", "monitor": entering, "n": 5}
+    arguments["max_instructions"] = 300_000
+    result = vlab.run(**arguments)
+    assert result.outcome == "finished"
+    assert outcome(result) == outcome(in_python(**arguments))
+
+
+def test_the_shadow_in_use_is_what_was_set_last() -> None:
+    """By machine code, or by Python that did not look at it before."""
+    session = vlab.session("ctxswitch", "fullvirt", n=20)
+    session.run()
+    mode = session.mode
+    machine_code = mode.compiled.known[mode.compiled.words[SPACE]]
+    assert (
+        machine_code is not mode.loaded
+    )  # was not looked at: the next line is no matter of course
+    other = next(space for space in mode.shadow.spaces.values() if space is not machine_code)
+    mode.space = other
+    assert mode.space is other
 
 
 @pytest.mark.parametrize("workload", ["timer", "syscall", "diskvirtio"])

@@ -171,3 +171,35 @@ def test_an_endless_loop_ends_at_its_limit(mode: str) -> None:
     ended = run(mode, assemble("1: j 1b\n", RAM_BASE).code)
     assert ended.outcome == "limit"
     assert ended.counters_total.retired == LIMIT
+
+
+ALARM = """
+    li   t0, 0x101000
+    sw   zero, 4(t0)
+    sw   zero, 0(t0)
+    li   t1, 1
+    sw   t1, 16(t0)
+    li   t2, -1
+    sw   t2, 12(t0)
+    sw   t2, 8(t0)
+    li   t0, 0xc000000
+    sw   t1, 44(t0)
+    li   t0, 0xc002000
+    li   t1, 0x800
+    sw   t1, 0(t0)
+    csrw mie, t1
+    {sleep}
+next:
+    csrr t1, mscratch
+    j    next
+"""
+"""The clock set to zero, its alarm to the last nanosecond of 64 bits, and the interrupt enabled."""
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_alarm_that_no_machine_lives_to_see(mode: str) -> None:
+    """A deadline that is no 64-bit number stops nothing; who sleeps until then sleeps for ever."""
+    awake = run(mode, assemble(ALARM.format(sleep="nop"), RAM_BASE).code)
+    assert awake.outcome == "limit"
+    asleep = run(mode, assemble(ALARM.format(sleep="wfi"), RAM_BASE).code)
+    assert asleep.crash == "the guest waits for an interrupt that cannot come"

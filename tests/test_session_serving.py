@@ -43,7 +43,7 @@ def where(session: Session) -> dict[str, Any]:
         "words": session.view.words(),
         "counters": session.counters,
         "cycles": session.cycles,
-        "clock": (machine.clock.now, machine.now(), machine.charged, machine.slept),
+        "clock": (machine.clock.now, machine.now(), machine.clock.charged, machine.clock.slept),
         "console": (session.console, session.keyboard.pending),
     }
 

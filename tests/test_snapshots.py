@@ -262,6 +262,17 @@ def test_words_that_machine_code_would_stumble_over_are_refused(name: str, value
         vlab.Session.restore(snapshots.to_bytes(saved))
 
 
+@pytest.mark.parametrize("mode", ["native", "fullvirt", "paravirt"])
+@pytest.mark.parametrize("part", ["now", "charged", "slept"])
+@pytest.mark.parametrize("cycles", [-1, (1 << 64) - 1, 1 << 70, 1.5, "1", None])
+def test_a_time_that_no_machine_reaches_is_refused(mode: str, part: str, cycles: Any) -> None:
+    """The parts of the clock are whole numbers with room to grow."""
+    saved = snapshots.from_bytes(vlab.session("hello", mode).snapshot())
+    saved["state"]["board" if part == "now" else "machine"][part] = cycles
+    with pytest.raises(SnapshotError):
+        vlab.Session.restore(snapshots.to_bytes(saved))
+
+
 def test_damaged_bytes_are_refused() -> None:
     """Truncated, flipped, foreign and exploding bytes each raise one clear line."""
     data = vlab.session("hello").snapshot()

@@ -46,7 +46,8 @@ class Bus:
         self.mappings = []
         self.devices: list[Any] = []
         """All that has a deadline and a state, in the order of attachment."""
-        self._counted = True
+        self.counted = True
+        """Whether changes of all its deadlines are counted."""
         self._changes = -1
         self._earliest: int | None = None
 
@@ -75,7 +76,7 @@ class Bus:
     def watch(self, device: Any) -> None:
         """Let something without registers have a deadline and a state, too."""
         self.devices.append(device)
-        self._counted = self._counted and is_counted(type(device))
+        self.counted = self.counted and is_counted(type(device))
         self._changes = -1
 
     def find(self, address: int) -> Mapping:
@@ -105,7 +106,7 @@ class Bus:
 
     def deadline(self) -> int | None:
         """Return the earliest deadline, None if there is none."""
-        if self._changes != Deadline.changes or not self._counted:
+        if self._changes != Deadline.changes or not self.counted:
             self._changes = Deadline.changes
             due = [device.deadline for device in self.devices]
             self._earliest = min((cycle for cycle in due if cycle is not None), default=None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from vlab.words import moved
+
 FREQUENCY = 1_000_000_000
 """Cycles a second of the modelled hart."""
 
@@ -11,22 +13,56 @@ TIMEBASE = 10_000_000
 CYCLES_PER_TICK = FREQUENCY // TIMEBASE
 
 
-class Clock:
-    """Present time; the machine moves it forward.
+LAST = 1 << 62
+"""Cycles that no run reaches (146 years): who sleeps until then sleeps for ever."""
 
-    Attributes
-    ----------
-    now : int
-        Cycles since reset.
+NOW, CHARGED, SLEPT = range(3)
+
+
+class Clock:
+    """Present time, and what it consists of besides instructions; the machine moves it forward.
+
+    All three are words in memory that is lent to machine code where that serves exits.
     """
 
     def __init__(self) -> None:
-        self.now = 0
+        self.words = memoryview(bytearray(24)).cast("Q")
+
+    @property
+    def now(self) -> int:
+        """Cycles since reset."""
+        return self.words[NOW]
+
+    @now.setter
+    def now(self, cycles: int) -> None:
+        self.words[NOW] = cycles
+
+    @property
+    def charged(self) -> int:
+        """Cycles charged for what monitors and devices did."""
+        return self.words[CHARGED]
+
+    @charged.setter
+    def charged(self, cycles: int) -> None:
+        self.words[CHARGED] = cycles
+
+    @property
+    def slept(self) -> int:
+        """Cycles slept."""
+        return self.words[SLEPT]
+
+    @slept.setter
+    def slept(self, cycles: int) -> None:
+        self.words[SLEPT] = cycles
+
+    def move_to(self, words: memoryview) -> None:
+        """Keep the time in other words, the three of machine code's."""
+        self.words = moved(self.words, words)
 
     @property
     def time(self) -> int:
         """``mtime``: ticks since reset."""
-        return self.now // CYCLES_PER_TICK
+        return self.words[NOW] // CYCLES_PER_TICK
 
     @staticmethod
     def cycles(ticks: int) -> int:

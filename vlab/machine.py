@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from vlab.board import Board
 from vlab.bus import BusError
-from vlab.clock import FREQUENCY
+from vlab.clock import FREQUENCY, LAST
 from vlab.costs import Costs, Rates
 from vlab.counters import Counters
 from vlab.exits import ExitReason
@@ -127,9 +127,7 @@ class Machine:
         self.by_cycles = clock == "cycles"
         self.rates = Rates(costs, technique)
         self.instruction_cost = self.rates["retired_user"] + self.rates["retired"]
-        self.charged = 0
         self.seen = self.stuck = 0
-        self.slept = 0
         self.guest = hart
         self.guest_memory: Memory = board.memory
         self.console: Any = None
@@ -164,8 +162,8 @@ class Machine:
         guest, words = self.guest.words, self.hart.words
         retired = guest[LIMIT] - guest[BUDGET]
         if not self.by_cycles:
-            return retired + self.slept
-        now = retired * self.instruction_cost + self.charged + self.slept
+            return retired + self.clock.slept
+        now = retired * self.instruction_cost + self.clock.charged + self.clock.slept
         for word, rate in self._hardware:
             now += words[word] * rate
         return now
@@ -174,16 +172,16 @@ class Machine:
         """Add to a plain counter and charge its cost to the clock."""
         counters = self._counters
         setattr(counters, counter, getattr(counters, counter) + n)
-        self.charged += self.rates[counter] * n
+        self.clock.charged += self.rates[counter] * n
 
     def charge(self, counter: str) -> None:
         """Charge the cost of something that is counted elsewhere."""
-        self.charged += self.rates[counter]
+        self.clock.charged += self.rates[counter]
 
     def count_key(self, counter: str, total: str, key: str) -> None:
         """Add to a counter by key, and charge its cost and that of its total."""
         getattr(self._counters, counter)[key] += 1
-        self.charged += self.rates.of(counter, key) + self.rates[total]
+        self.clock.charged += self.rates.of(counter, key) + self.rates[total]
 
     def budget(self, left: int) -> int:
         """Return how many instructions may run before the next deadline."""
@@ -218,7 +216,7 @@ class Machine:
         if self.feed() or pending(self.guest) & self.guest.mie:
             return
         deadline = self.board.bus.deadline()
-        if deadline is None:
+        if deadline is None or deadline > LAST:
             if self.console is None or not self.console.wait(0.1):
                 raise GuestCrashed("the guest waits for an interrupt that cannot come")
             return
@@ -226,7 +224,7 @@ class Machine:
         typing = self.console is not None and self.console.wait(idle / FREQUENCY)
         if typing and self.board.uart.room:
             return
-        self.slept += idle
+        self.clock.slept += idle
         if self.board.busy():
             self.counters.device_wait_cycles += idle
         else:

@@ -42,6 +42,12 @@ def copy_of(data: bytes | memoryview) -> memoryview:
     return words
 
 
+def moved(words: memoryview, to: memoryview) -> memoryview:
+    """Return the words at another place, as which they go on."""
+    to[:] = words
+    return to
+
+
 def clear(words: memoryview) -> None:
     """Make words zero."""
     words.cast("B")[:] = bytes(words.nbytes)

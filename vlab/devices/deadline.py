@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from vlab.told import Told
+
 
 class Deadline:
     """An attribute: the cycle at which something acts next, or None."""
@@ -18,6 +20,7 @@ class Deadline:
     def __set__(self, device: Any, due: int | None) -> None:
         vars(device)["deadline"] = due
         Deadline.changes += 1
+        Told.changes += 1
 
 
 def is_counted(kind: type) -> bool:

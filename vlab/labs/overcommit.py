@@ -167,7 +167,7 @@ class Pager:
         if data is not None:
             self.swapped_in += 1
             self.machine.counters.device_wait_cycles += SWAP
-            self.machine.slept += SWAP
+            self.machine.clock.slept += SWAP
         self.physical.write(frame * PAGE, ZEROS if data is None else data)
         self.place[page] = frame
         self.shadow.p2m[page - self.first] = frame

@@ -23,7 +23,7 @@ from vlab.vmm.rings import BlockRing, ConsoleRing, Request
 from vlab.vmm.shadow import ShadowPaging, Space
 from vlab.words import clear
 
-APART = {"space", "sbi"}
+APART = {"loaded", "sbi"}
 """Attributes that are sometimes None, and else objects that are saved apart or not at all."""
 PARTS = {
     "machine", "hart", "vcpu", "shadow", "domain", "shared", "paging", "spaces", "memory",
@@ -39,6 +39,7 @@ def save(mode: Any) -> dict[str, Any]:
     state: dict[str, Any] = {"own": own}
     if hasattr(mode, "shadow"):
         state["vcpu"] = records.save(mode.vcpu, records.OF_ITS_EMULATOR)
+        state["attributed"] = mode.attributed
         state["shadow"] = save_shadow(mode.shadow, mode.space)
     elif hasattr(mode, "domain"):
         vcpu, spaces = mode.vcpu, mode.spaces
@@ -60,6 +61,7 @@ def restore(mode: Any, state: dict[str, Any]) -> None:
     if hasattr(mode, "shadow"):
         mode.space = restore_shadow(mode.shadow, state["shadow"])
         records.restore(mode.vcpu, state["vcpu"])
+        mode.attributed = state["attributed"]
     elif hasattr(mode, "domain"):
         vcpu, spaces = mode.vcpu, mode.spaces
         records.restore(vcpu.record, state["vcpu"])
@@ -153,7 +155,9 @@ def restore_shadow(shadow: ShadowPaging, state: dict[str, Any]) -> Space | None:
     for key, root, asid, tables, leaves in whole(state["spaces"]):
         for frame in (root, *tables.values(), *(entry & ~(PAGE - 1) for entry in leaves.values())):
             _frame_of(pool, frame)
-        spaces.append(Space(key, root, asid, dict(tables), dict(leaves)))
+        space = Space(shadow, key, root, asid)
+        space.tables, space.filled = dict(tables), dict(leaves)
+        spaces.append(space)
     restore_pool(pool, state["pool"])
     shadow.spaces = {space.key: space for space in spaces[: state["live"]]}
     shadow.tables = {frame: set(uses) for frame, uses in whole(state["tables"]).items()}
@@ -163,7 +167,7 @@ def restore_shadow(shadow: ShadowPaging, state: dict[str, Any]) -> Space | None:
         if frame not in shadow.tables or frame < shadow.first_frame or writes < 0:
             raise SnapshotError(f"writes to {frame!r}: is not a guest page table")
         shadow.table_map[frame - shadow.first_frame] = writes + 1
-    shadow.writable = {
+    shadow.mapped = {
         frame: {(spaces[n], va) for n, va in users}
         for frame, users in whole(state["writable"]).items()
     }

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from vlab.clock import LAST
 from vlab.counters import STORED, Counters
 from vlab.devices.device import Device
 from vlab.errors import SnapshotError, VlabError
@@ -24,7 +25,7 @@ from vlab.modes import snapshot_records as records
 from vlab.modes.compose import Guest
 from vlab.modes.plain_data import decode, encode
 
-MAGIC = b"vlab snapshot 1\n"
+MAGIC = b"vlab snapshot 2\n"
 LARGEST = 1 << 30
 """Bytes that a snapshot may have when unpacked, unless told."""
 
@@ -125,8 +126,8 @@ def save_machine(machine: Machine) -> State:
         "counters": stored(machine.counters),
         "begin": stored(machine.region.begin),
         "end": stored(machine.region.end),
-        "charged": machine.charged,
-        "slept": machine.slept,
+        "charged": machine.clock.charged,
+        "slept": machine.clock.slept,
     }
 
 
@@ -158,7 +159,9 @@ def restore_machine(machine: Machine, state: State) -> None:
         else:
             setattr(machine.counters, name, value)
     machine.region = Region(read["begin"], read["end"])
-    machine.charged, machine.slept = int(state["charged"]), int(state["slept"])
+    if not all(0 <= state[name] <= LAST for name in ("charged", "slept")):
+        raise SnapshotError("the clock: more cycles than a machine reaches")
+    machine.clock.charged, machine.clock.slept = state["charged"], state["slept"]
 
 
 def check_board(machine: Machine, state: State) -> None:
@@ -167,8 +170,8 @@ def check_board(machine: Machine, state: State) -> None:
     disks = [None if s["disk"] is None else len(s["disk"]) for s in (state, now)]
     if disks[0] != disks[1]:
         raise SnapshotError(f"a disk of {disks[0]} bytes, this machine's has {disks[1]}")
-    if not isinstance(state["now"], int):
-        raise SnapshotError("the time is not a number")
+    if not 0 <= state["now"] <= LAST:
+        raise SnapshotError("the time is none that a machine reaches")
     if set(state["devices"]) != set(now["devices"]):
         raise SnapshotError(f"devices {', '.join(state['devices'])}: this board has others")
     own = {d.name for d in machine.board.bus.devices if isinstance(d, Device)}

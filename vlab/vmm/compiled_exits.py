@@ -17,24 +17,37 @@ from vlab.counters import EXIT_REASONS
 from vlab.exits import ExitReason
 from vlab.state import LAYOUT as HART
 from vlab.state import Hart
+from vlab.told import Told
 from vlab.vmm import exit_record
 from vlab.vmm.exit_code import Code, library
-from vlab.vmm.exit_record import DECLINED, ENTER, LOOK_UP, NONE, SERVED, TRAPPED, ExitRecord
+from vlab.vmm.exit_record import (
+    DECLINED,
+    ENTER,
+    HANDLER,
+    JOURNAL_ROWS,
+    LOOK_UP,
+    NONE,
+    SERVED,
+    TRAPPED,
+    ExitRecord,
+)
 from vlab.vmm.moments import NEVER, Moments
 
 STAY = 20_000
 """Exits served in machine code before the machine looks up: a few milliseconds."""
 
+BOTH = slice(0, 2)
+HALF = JOURNAL_ROWS // 2
 REASONS = tuple(ExitReason)
 EXIT_NAMES = tuple(EXIT_REASONS)
 (
-    NOW, STALE, DEADLINE, CHARGED, SLEPT, SEEN, STUCK, GRANTED, UNREAD, SERVES, MAXIMUM, ROUNDS,
-    HANDLER, LEFT_TO, LEFT, ENTERED, MOMENTS,
+    NOW, STALE, DEADLINE, SEEN, STUCK, GRANTED, UNREAD, SERVES, MAXIMUM, ROUNDS, LEFT, ENTERED,
+    MOMENTS, FILLED,
 ) = (
     exit_record.LAYOUT[name][0]
     for name in (
-        "now", "stale", "deadline", "charged", "slept", "seen", "stuck", "granted", "unread",
-        "serves", "maximum", "rounds", "handler", "left_to", "left", "entered", "moments",
+        "now", "stale", "deadline", "seen", "stuck", "granted", "unread", "serves", "maximum",
+        "rounds", "left", "entered", "moments", "filled",
     )
 )  # fmt: skip
 EXITS = exit_record.LAYOUT["exits"][0]
@@ -70,7 +83,7 @@ class CompiledExits:
     """Handlers that have twins, by their bit in `ExitRecord.serves`."""
 
     takes: ClassVar[dict[str, slice]]
-    """Which of cause and tval a handler is called with."""
+    """Which of cause and tval a handler is called with, if it is called with nothing else."""
 
     plumbing: ClassVar[tuple[str, ...]]
     """Methods that every exit goes through: overriding one leaves all exits to Python."""
@@ -111,15 +124,23 @@ class CompiledExits:
     def __init__(self, monitor: Any, stock: type) -> None:
         self.monitor, self.machine, self.stock = monitor, monitor.machine, stock
         self.serves = self.served(monitor, stock)
-        self.stay, self.twin = self.code()
         self.bits = {name: 1 << bit for bit, name in enumerate(self.handlers)}
         self.calls = {name: (bit, self.takes.get(name)) for name, bit in self.bits.items()}
+        self.called = {
+            HANDLER + bit: (name, getattr(monitor, name), which)
+            for name, (bit, which) in self.calls.items()
+        }
         self.trap: tuple[int, ...] | None = None
+        self.told = -1
+        """`Told.changes` when machine code was told."""
+
         self.on_trap = monitor.on_trap
         if self.serves & self.bits["on_trap"]:  # the stock one, whose twin was asked already
             self.on_trap = partial(unwrap(vars(stock)["on_trap"]), monitor)
         record = self.record = ExitRecord()
-        self.words, self.pointer = record.words, record.pointer
+        self.words = record.words
+        self.stay, self.twin = (function.bound(record.pointer) for function in self.code())
+        self.machine.clock.move_to(record.words[NOW : NOW + 3])
         self.moments = Moments(record)
         rates = self.machine.rates
         record.run = self.machine.engine.run_address
@@ -154,29 +175,28 @@ class CompiledExits:
             words, machine = self.words, self.machine
             self.trap = None
             machine.seen, machine.stuck = words[SEEN], words[STUCK]
+            self.take()
             self.count()
 
     def _run(self) -> ExitReason | None:
         machine, monitor, words = self.machine, self.monitor, self.words
-        stay, pointer, exit_words = self.stay, self.pointer, machine.hart.words
-        clock, finisher = machine.clock, machine.board.finisher
-        deadline_of, due, slept = machine.board.bus.deadline, -1, -1  # not told yet
-        lend, take, on_trap = self.lend, self.take, self.on_trap
-        while lend(words):
-            deadline = deadline_of()
-            if deadline != due:
-                due = deadline
-                words[DEADLINE] = NEVER if due is None else due
-            if machine.slept != slept:
-                words[SLEPT] = slept = machine.slept
-            words[CHARGED] = machine.charged
-            why = stay(pointer)
-            machine.charged = words[CHARGED]
-            clock.now = now = words[NOW]
-            take(words)
+        stay, exit_words = self.stay, machine.hart.words
+        finisher, counted = machine.board.finisher, machine.board.bus.counted
+        on_trap, called = self.on_trap, self.called
+        while (self.told == Told.changes and counted) or self._tell():
+            why = stay()
+            if words[FILLED] > HALF:
+                self.take()
             if why == TRAPPED:
-                self.trap = trap = exit_words[CAUSE], exit_words[TVAL]
-                on_trap(*trap)
+                cause, tval = self.trap = exit_words[CAUSE], exit_words[TVAL]
+                on_trap(cause, tval)
+            elif why > HANDLER:
+                cause, tval = trap = self.trap = exit_words[CAUSE], exit_words[TVAL]
+                name, handler, which = called[why]
+                if which is BOTH:
+                    handler(cause, tval)
+                else:
+                    handler(*(self.expected(name) if which is None else trap[which]))
             elif why <= LOOK_UP:
                 machine.granted = words[GRANTED]
                 if why == ExitReason.BUDGET:
@@ -184,16 +204,12 @@ class CompiledExits:
                 return None if why == LOOK_UP else REASONS[why]
             elif why == ENTER:
                 monitor.enter()
-                words[STALE], words[ENTERED], words[NOW] = 0, 1, clock.now
+                words[STALE], words[ENTERED] = 0, 1
                 continue
             else:
                 self.trap = exit_words[CAUSE], exit_words[TVAL]
                 self.go_on(why)
             self.trap = None
-            words[STALE] = 1
-            if clock.now != now:
-                words[NOW] = clock.now
-            words[MOMENTS], words[LEFT] = words[MOMENTS] + 1, NONE
             if finisher.exit_code is not None:
                 self._watch()
                 return None
@@ -212,20 +228,21 @@ class CompiledExits:
         name, arguments
             The handler, and what it was called with.
         """
-        trap, words, machine = self.trap, self.words, self.machine
+        called_with = self.trap
+        if called_with is None:
+            return False
         bit, which = self.calls[name]
-        if trap is None or words[LEFT_TO] == bit:
+        if which is None:
+            called_with = self.expected(name)
+        elif which is not BOTH:
+            called_with = called_with[which]
+        if arguments != called_with:
             return False
-        if arguments != (self.expected(name) if which is None else trap[which]):
+        if self.machine.on_syscall is not None and name == self.observed:
             return False
-        if machine.on_syscall is not None and name == self.observed:
+        if self.told != Told.changes and not self._tell():
             return False
-        if not self.lend(words):
-            return False
-        words[HANDLER], words[CHARGED], words[NOW] = bit, machine.charged, machine.clock.now
-        status = self.twin(self.pointer)
-        machine.charged = words[CHARGED]
-        self.take(words)
+        status = self.twin(bit)
         if status > SERVED:
             self.go_on(status)
         return status != DECLINED
@@ -238,14 +255,14 @@ class CompiledExits:
         """Return the record of the guest's CPU as its kernel sees it."""
         raise NotImplementedError
 
-    def lend(self, words: memoryview) -> bool:
+    def lend(self) -> bool:
         """Tell the technique's own words what they need to know.
 
         Returns whether the guest can be run from here as things are.
         """
         raise NotImplementedError
 
-    def take(self, words: memoryview) -> None:
+    def take(self) -> None:
         """Take the technique's own words over."""
 
     def go_on(self, why: int) -> None:
@@ -266,19 +283,29 @@ class CompiledExits:
     def count_more(self, counters: Any) -> None:
         """Add what the technique counts besides exits."""
 
+    def _tell(self) -> bool:
+        """Tell what may have changed; return whether the guest can be run from here."""
+        self.told, due = Told.changes, self.machine.board.bus.deadline()
+        self.words[DEADLINE] = NEVER if due is None else min(max(due, 0), NEVER)
+        if self.lend():
+            return True
+        self.told = -1
+        return False
+
     def _begin(self, left: int) -> None:
         """Tell what holds for a whole run."""
         machine, words = self.machine, self.words
         words[MAXIMUM] = machine.guest_instructions + left
-        words[NOW], words[STALE], words[ROUNDS] = machine.clock.now, 0, STAY
+        words[STALE], words[ROUNDS] = 0, STAY
         words[LEFT], words[ENTERED] = NONE, 0
         words[SEEN], words[STUCK] = machine.seen, machine.stuck
         unobserved = self.serves & ~self.bits[self.observed]
         words[SERVES] = self.serves if machine.on_syscall is None else unobserved
 
     def _watch(self) -> None:
-        """Let the machine watch for progress."""
+        """Count the exit that Python handled, after which machine code is not entered again."""
         machine, words = self.machine, self.words
+        words[MOMENTS], words[LEFT] = words[MOMENTS] + 1, NONE
         machine.seen, machine.stuck = words[SEEN], words[STUCK]
         machine.watch(1)
         words[SEEN], words[STUCK] = machine.seen, machine.stuck

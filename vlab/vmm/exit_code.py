@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Callable
 from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
 from vlab.engines import object_cache
+from vlab.engines.python_calls import (
+    NO_ARGUMENT,
+    ONE_ARGUMENT,
+    TABLE,
+    BuiltIn,
+    entry,
+    fill,
+    table,
+)
 from vlab.state import LAYOUT as HART
 from vlab.vmm import exit_record
 
-ENTRIES = ("stay", "carry_out")
-"""Functions of a service that Python calls."""
+HANDLER = exit_record.LAYOUT["handler"][0]
+ENTRIES = {"stay": None, "carry_out": HANDLER}
+"""Functions of a service that Python calls, and the word that the argument is written into.
+
+A stay lets other threads of Python go on; a single exit is over before they could.
+"""
 
 
 class Code(NamedTuple):
-    """A service's functions; each takes the address of an `ExitRecord`."""
+    """A service's functions, to be bound to the words of an `ExitRecord`."""
 
-    stay: Callable[[int], int]
-    carry_out: Callable[[int], int]
+    stay: BuiltIn
+    carry_out: BuiltIn
 
 
 def generate(service: str, guest_memory: bool) -> str:
@@ -45,18 +56,18 @@ def generate(service: str, guest_memory: bool) -> str:
 
     records = {"hart": HART, "vcpu": HART, "monitor": exit_record.LAYOUT}
     module = Module({**INTRINSICS, run_engine: call_engine}, ARITHMETIC + CLEAR_FAST, records)
-    module.chunks.append(GUEST_RAM if guest_memory else "")
-    for entry in ENTRIES:
-        name = module.name_of(getattr(import_module(service), entry))
+    module.chunks.append((GUEST_RAM if guest_memory else "") + table())
+    for called, argument in ENTRIES.items():
+        name = module.name_of(getattr(import_module(service), called))
         loads = "".join(
             f"  %{record}.p = getelementptr i64, ptr %monitor, i64 {exit_record.LAYOUT[word][0]}\n"
             f"  %{record} = load ptr, ptr %{record}.p\n"
             for record, word in (("vcpu", "vcpu_record"), ("hart", "hart_record"))
         )
         module.chunks.append(
-            f"define i64 @{entry}(ptr %monitor) {{\n{loads}"
+            f"define internal i64 @{called}(ptr %monitor) {{\n{loads}"
             f"  %r = call i64 {name}(ptr %monitor, ptr %vcpu, ptr %hart)\n"
-            "  ret i64 %r\n}\n"
+            f"  ret i64 %r\n}}\n{entry(called, argument)}"
         )
     return module.text()
 
@@ -69,8 +80,10 @@ def library(service: str, guest_memory: bool) -> Code:
                "counters.py", "machine.py")))  # fmt: skip
     name = service.rpartition(".")[2].replace("_", "-")
     make = partial(generate, service, guest_memory)
-    made = object_cache.load(name, make, list(ENTRIES), sources)
-    # A run lets other threads of Python go on; a single exit is over before they could.
-    kinds = (ctypes.CFUNCTYPE, ctypes.PYFUNCTYPE)
-    functions = (kind(ctypes.c_uint64, ctypes.c_void_p) for kind in kinds)
-    return Code(*(of(made[entry]) for of, entry in zip(functions, ENTRIES, strict=True)))
+    symbols = {called: f"{called}.python" for called in ENTRIES}
+    made = object_cache.load(name, make, [TABLE, *symbols.values()], sources)
+    fill(made[TABLE])
+    return Code(*(
+        BuiltIn(called, made[symbols[called]], NO_ARGUMENT if word is None else ONE_ARGUMENT)
+        for called, word in ENTRIES.items()
+    ))  # fmt: skip

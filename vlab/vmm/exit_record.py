@@ -34,10 +34,14 @@ NONE = MASK64
 DECLINED, SERVED = 0, 1
 """What came of an exit: its handlers are to serve it in Python; it was served."""
 
-LOOK_UP, ENTER, TRAPPED, HIDDEN, EMULATED, WRITTEN = range(64, 70)
+LOOK_UP, ENTER, TRAPPED, HIDDEN, DEVICE, TABLE, EMULATED, WRITTEN = range(64, 72)
 """Why a stay ended, besides the engine's own exit reasons: a deadline has come or enough was
 done; the guest is to be entered by the Python monitor; a trap is to be served; a hidden page
-fault is; an emulated instruction needs the board; a guest page table was written."""
+fault is; an access to a device, or to a page table, is to be emulated; an emulated instruction
+needs the board; a guest page table was written."""
+
+HANDLER = 256
+"""With the bit of a handler: a trap is to be served by that one."""
 
 FIELDS: tuple[tuple[str, int, str], ...] = (
     ("run", 1, "host address of the engine's run"),
@@ -45,15 +49,14 @@ FIELDS: tuple[tuple[str, int, str], ...] = (
     ("hart_record", 1, "host address of the hardware's"),
     ("serves", 1, "bit per handler that is compiled"),
     ("handler", 1, "bit of the handler whose twin is called"),
-    ("left_to", 1, "bit of the handler whose twin has declined the exit"),
     ("firmware", 1, "1 if the guest's calls of the firmware are the monitor's to serve"),
     ("attributed", 1, "instructions of the hardware that are already the virtual CPU's"),
     # the clock
     ("by_cycles", 1, "1 if guest time includes the costs of virtualization"),
-    ("now", 1, "cycles, as last computed"),
-    ("stale", 1, "1 if time may have passed since"),
+    ("now", 1, "cycles, as last computed; with the next two `vlab.clock.Clock`"),
     ("charged", 1, "cycles charged for what monitors and devices did"),
     ("slept", 1, "cycles slept"),
+    ("stale", 1, "1 after an exit that Python handled: time may have passed"),
     ("deadline", 1, "cycle at which a device acts next"),
     ("instruction_price", 1, "cycles of an instruction"),
     ("walk_price", 1, "cycles of a reference of a page walk"),
@@ -68,6 +71,7 @@ FIELDS: tuple[tuple[str, int, str], ...] = (
     ("exits", REASON_WORDS, "exits served, by reason"),
     ("unread", 1, "1 if anything was counted that is not in the machine's counters"),
     ("switches", 1, "changes of shadow"),
+    ("fills", 1, "shadow entries filled"),
     ("tables", 1, "host address of `ShadowPaging.table_map`"),
     ("paths", 1, "host address of `ShadowPaging.paths`, 0 if fills are all the monitor's"),
     ("journal", 1, "host address of the journal of shadow entries"),

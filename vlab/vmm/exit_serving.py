@@ -37,6 +37,12 @@ def end_slice(monitor: ExitRecord) -> None:
     monitor.left = NONE
 
 
+def leave_to_python(monitor: ExitRecord, why: int) -> int:
+    """Leave the present exit to Python; how it ends is counted when the next stay begins."""
+    monitor.stale = 1
+    return why
+
+
 def exited(monitor: ExitRecord, reason: int) -> None:
     """Count an exit and charge it."""
     monitor.exits[reason] = monitor.exits[reason] + 1

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import Any, ClassVar
 
 from vlab.counters import Counters
 from vlab.isa.fields import STORE
 from vlab.state import Hart
-from vlab.vmm.compiled_exits import CompiledExits
+from vlab.vmm.compiled_exits import BOTH, CompiledExits
 from vlab.vmm.exit_record import (
+    DEVICE,
     EMULATED,
     FULLVIRT_HANDLERS,
     HIDDEN,
@@ -16,16 +18,22 @@ from vlab.vmm.exit_record import (
     LAYOUT,
     NONE,
     SPACES,
+    TABLE,
     WRITTEN,
 )
 from vlab.vmm.regimes import number_of
 from vlab.vmm.shadow import ShadowPaging
 from vlab.vmm.shadow_paths import MOST_FRAMES
-from vlab.words import address, zeros
+from vlab.words import address, moved, zeros
 
-SPACE, ATTRIBUTED, SWITCHES, FILLED = (
-    LAYOUT[n][0] for n in ("space", "attributed", "switches", "filled")
+SPACE, ATTRIBUTED, SWITCHES, FILLS, FILLED = (
+    LAYOUT[n][0] for n in ("space", "attributed", "switches", "fills", "filled")
 )
+GPA = LAYOUT["gpa"][0]
+ROW = Struct("=4Q")
+FAULT, FAULT_AT = Struct("=6Q"), 8 * LAYOUT["access"][0]
+ACCESSES = {DEVICE: ("mmio",), TABLE: ("pt_write",)}
+"""What `on_emulated_access` is called with."""
 
 
 class FullVirtExits(CompiledExits):
@@ -35,12 +43,12 @@ class FullVirtExits(CompiledExits):
     guest_memory = True
     handlers = FULLVIRT_HANDLERS
     takes: ClassVar = {
-        "on_trap": slice(0, 2),
+        "on_trap": BOTH,
         "on_interrupt": slice(0, 1),
         "on_ecall": slice(0, 0),
         "on_illegal_instruction": slice(1, 2),
-        "on_exception": slice(0, 2),
-        "on_page_fault": slice(0, 2),
+        "on_exception": BOTH,
+        "on_page_fault": BOTH,
     }
     plumbing = ("handle", "enter", "attribute", "exited", "emulate")
     observed = "on_ecall"
@@ -52,20 +60,27 @@ class FullVirtExits(CompiledExits):
         record.untagged = self.shadow.asids == 1
         self._lend_shadow()
         lend_memory(monitor.vcpu, self.machine.hart)
+        self.fault = self.words.cast("B")
         self.hidden: tuple[Any, ...] | None = None
+        self.emulated: tuple[str] | None = None
         self.known: list[Any] = []
         self.places: dict[Any, int] = {None: NONE}
         self.version = -1
+        self.place = self.words[SPACE] = NONE
+        monitor.attributed_word = moved(
+            monitor.attributed_word, self.words[ATTRIBUTED : ATTRIBUTED + 1]
+        )
 
     def _lend_shadow(self) -> None:
         """Let machine code fill the shadow, if nobody else has a say in that."""
         record, shadow = self.record, self.shadow
         record.tables = address(shadow.table_map)
-        self.journal = zeros(JOURNAL_ROWS * 4)
+        self.journal = zeros(JOURNAL_ROWS * 4).cast("B")
         record.journal = address(self.journal)
         self.fills = self._fills_alone()
         if self.fills:
             record.paths = address(shadow.paths)
+            shadow.look = self.take
 
     def _fills_alone(self) -> bool:
         monitor, shadow = self.monitor, self.shadow
@@ -93,68 +108,78 @@ class FullVirtExits(CompiledExits):
         self.places = {None: NONE} | {space: n for n, space in enumerate(self.known)}
         self.version = shadow.version
 
-    def lend(self, words: memoryview) -> bool:
+    def lend(self) -> bool:
         """Say which shadow is in use, if it is none or among those that machine code knows."""
+        space = self.monitor.space
         if self.version != self.shadow.version:
+            self.take()
             self._learn_spaces()
-        monitor = self.monitor
-        place = self.places.get(monitor.space)
+        place = self.places.get(space)
         if place is None:
             return False
-        words[SPACE], words[ATTRIBUTED] = place, monitor.attributed
+        self.words[SPACE] = self.place = place
         return True
 
-    def take(self, words: memoryview) -> None:
+    def look(self) -> None:
         """Learn which shadow is in use now."""
-        monitor, space = self.monitor, words[SPACE]
-        monitor.attributed = words[ATTRIBUTED]
-        if space != NONE:
-            monitor.space = self.known[space]
-        if words[FILLED]:
-            self._read_journal()
+        place = self.words[SPACE]
+        if place != self.place:
+            self.place, self.monitor.loaded = place, self.known[place]
 
-    def _read_journal(self) -> None:
-        """Take the shadow entries over that machine code has filled."""
-        shadow, words, count = self.shadow, self.words, self.words[FILLED]
-        rows = iter(self.journal[: 4 * count].tolist())
-        for index, page, entry, frame in zip(rows, rows, rows, rows, strict=True):
-            space = self.known[index]
-            space.leaves[page] = entry
+    def take(self) -> None:
+        """Note the shadow entries that machine code has filled."""
+        words, count = self.words, self.words[FILLED]
+        if not count:
+            return
+        known, mapped = self.known, self.shadow.mapped
+        for index, page, entry, frame in ROW.iter_unpack(self.journal[: ROW.size * count]):
+            space = known[index]
+            space.filled[page] = entry
             if frame:
-                shadow.writable.setdefault(frame, set()).add((space, page))
+                mapped.setdefault(frame, set()).add((space, page))
         words[FILLED] = 0
-        shadow.fills += count
-        self.machine.count("shadow_fills", count)
+        self.shadow.fills += count
 
     def count_more(self, counters: Counters) -> None:
-        """Add the changes of shadow."""
+        """Add the changes of shadow, and the entries filled."""
         words = self.words
         counters.shadow_switches += words[SWITCHES]
-        words[SWITCHES] = 0
+        counters.shadow_fills += words[FILLS]
+        words[SWITCHES] = words[FILLS] = 0
 
     def go_on(self, why: int) -> None:
-        """Go on with a device access, a page table that was written, or a hidden fault."""
-        record, monitor = self.record, self.monitor
+        """Go on with what was served halfway: an emulated access, or a hidden page fault."""
+        monitor = self.monitor
         if why == EMULATED:
             monitor.on_emulated_exit()
         elif why == WRITTEN:
-            self.shadow.written(record.gpa)
+            self.shadow.written(self.words[GPA])
         elif why == HIDDEN:
-            va = record.va
-            first_write = record.updated and monitor.space.holds(va)
+            access, va, gpa, pte, level, updated = FAULT.unpack_from(self.fault, FAULT_AT)
+            first_write = updated and monitor.space.holds(va)
             reason = "dirty" if first_write else "shadow_fill"
-            self.hidden = record.access, va, record.gpa, record.pte, record.level, reason
-            monitor.on_hidden_fault(*self.hidden)
-            self.hidden = None
+            self.hidden = access, va, gpa, pte, level, reason
+            try:
+                monitor.on_hidden_fault(*self.hidden)
+            finally:
+                self.hidden = None
+        else:
+            self.emulated = ACCESSES[why]
+            try:
+                monitor.on_emulated_access(*self.emulated)
+            finally:
+                self.emulated = None
 
     def expected(self, name: str) -> tuple[Any, ...]:
         """Return what a handler is called with: for a hidden fault, what the walk has found."""
+        if name == "on_emulated_access" and self.emulated is not None:
+            return self.emulated
         if self.hidden is None or name == "on_hidden_fault":
             return self.hidden or (None,)
         access, _, gpa, *_ = self.hidden
         if not self.monitor.vcpu.memory.contains(gpa):
-            return ("mmio",)
-        return ("pt_write" if access == STORE and self.shadow.is_table(gpa) else None,)
+            return ACCESSES[DEVICE]
+        return ACCESSES[TABLE] if access == STORE and self.shadow.is_table(gpa) else (None,)
 
 
 def lend_memory(vcpu: Hart, hart: Hart) -> None:

@@ -18,10 +18,12 @@ from vlab.isa.table import BY_NAME
 from vlab.state import Hart
 from vlab.vmm.exit_record import (
     DECLINED,
+    DEVICE,
     EMULATED,
     FULLVIRT_HANDLERS,
     HIDDEN,
     SERVED,
+    TABLE,
     WRITTEN,
     ExitRecord,
 )
@@ -152,7 +154,7 @@ def hidden_fault(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
     device = is_device(monitor, vcpu)
     if device or is_table_write(monitor, vcpu):
         if monitor.serves & ON_EMULATED_ACCESS == 0:
-            return DECLINED
+            return DEVICE if device else TABLE
         return emulated_access(monitor, vcpu, hart, 1 if device else 0)
     return fill(monitor, vcpu, hart)
 
@@ -184,7 +186,4 @@ def page_fault(monitor: ExitRecord, vcpu: Hart, hart: Hart, access: int) -> int:
     if monitor.serves & ON_HIDDEN_FAULT == 0:
         return HIDDEN
     status = hidden_fault(monitor, vcpu, hart)
-    if status == DECLINED:
-        monitor.left_to = ON_HIDDEN_FAULT
-        return HIDDEN
-    return status
+    return HIDDEN if status == DECLINED else status

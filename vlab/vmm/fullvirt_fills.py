@@ -111,4 +111,5 @@ def fill(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
     poke64(row + 16, entry - hart.ram_pointer + hart.ram_base)
     poke64(row + 24, page >> PAGE_SHIFT if granted & PTE_W != 0 else 0)
     monitor.filled = monitor.filled + 1
+    monitor.fills = monitor.fills + 1
     return SERVED

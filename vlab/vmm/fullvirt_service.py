@@ -25,6 +25,7 @@ from vlab.vmm.exit_record import (
     DECLINED,
     ENTER,
     FULLVIRT_HANDLERS,
+    HANDLER,
     LOOK_UP,
     NONE,
     SERVED,
@@ -38,6 +39,7 @@ from vlab.vmm.exit_serving import (
     forget,
     grant,
     is_due,
+    leave_to_python,
     look_up,
     next_budget,
 )
@@ -185,22 +187,17 @@ def access_of(cause: int) -> int:
 
 def serve_with(monitor: ExitRecord, vcpu: Hart, hart: Hart, handler: int) -> int:
     """Serve a trap with the twin of a handler."""
-    status = DECLINED
     if handler == ON_EXCEPTION:
-        status = exception(monitor, vcpu, hart)
-    elif handler != handler_of(hart.exit_cause):
+        return exception(monitor, vcpu, hart)
+    if handler != handler_of(hart.exit_cause):
         return DECLINED
-    elif handler == ON_ILLEGAL:
-        status = illegal_instruction(monitor, vcpu, hart)
-    elif handler == ON_ECALL:
-        status = environment_call(monitor, vcpu)
-    elif handler == ON_PAGE_FAULT:
-        status = page_fault(monitor, vcpu, hart, access_of(hart.exit_cause))
-    else:
-        status = interrupt(monitor, hart)
-    if status == DECLINED:
-        monitor.left_to = handler
-    return status
+    if handler == ON_ILLEGAL:
+        return illegal_instruction(monitor, vcpu, hart)
+    if handler == ON_ECALL:
+        return environment_call(monitor, vcpu)
+    if handler == ON_PAGE_FAULT:
+        return page_fault(monitor, vcpu, hart, access_of(hart.exit_cause))
+    return interrupt(monitor, hart)
 
 
 def serve(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
@@ -213,7 +210,6 @@ def serve(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
 
 def carry_out(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
     """Do the work of one stock handler."""
-    monitor.left_to = 0
     if monitor.handler == ON_TRAP:
         return serve(monitor, vcpu, hart)
     if monitor.handler == ON_HIDDEN_FAULT:
@@ -265,8 +261,10 @@ def stay(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
     The result is the engine's exit reason if its exit is to be handled, or one of those of
     `vlab.vmm.exit_record`.
     """
-    if monitor.stale != 0 and look_up(monitor, vcpu, hart, IN_PYTHON):
-        return LOOK_UP
+    if monitor.stale != 0:
+        end_slice(monitor)
+        if look_up(monitor, vcpu, hart, IN_PYTHON):
+            return LOOK_UP
     while True:
         if enter(monitor, vcpu, hart) == 0:
             return ENTER
@@ -276,14 +274,13 @@ def stay(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
         attribute(monitor, vcpu, hart)
         if is_due(monitor, vcpu, hart):
             return reason
-        monitor.left_to = 0
         if monitor.serves & ON_TRAP == 0:
-            return TRAPPED
+            return leave_to_python(monitor, TRAPPED)
         status = serve(monitor, vcpu, hart)
         if status == DECLINED:
-            return TRAPPED
+            return leave_to_python(monitor, HANDLER + handler_of(hart.exit_cause))
         if status != SERVED:
-            return status
+            return leave_to_python(monitor, status)
         end_slice(monitor)
         if look_up(monitor, vcpu, hart, 1):
             return LOOK_UP

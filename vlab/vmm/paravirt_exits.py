@@ -8,8 +8,9 @@ from vlab.counters import Counters
 from vlab.isa.fields import SATP_SV39
 from vlab.memory import PAGE
 from vlab.state import Hart
-from vlab.vmm.compiled_exits import CompiledExits
+from vlab.vmm.compiled_exits import BOTH, CompiledExits
 from vlab.vmm.exit_record import LAYOUT, PARAVIRT_HANDLERS
+from vlab.words import moved
 
 A0, A4, A7 = 10, 14, 17
 ATTRIBUTED, ENTRY, KERNEL, USER, UPCALLS, RESUMED = (
@@ -25,11 +26,7 @@ class ParaVirtExits(CompiledExits):
 
     service = "vlab.vmm.paravirt_service"
     handlers = PARAVIRT_HANDLERS
-    takes: ClassVar = {
-        "on_trap": slice(0, 2),
-        "on_syscall": slice(0, 0),
-        "on_exception": slice(0, 2),
-    }
+    takes: ClassVar = {"on_trap": BOTH, "on_syscall": slice(0, 0), "on_exception": BOTH}
     plumbing = ("handle", "enter", "attribute", "exited", "upcall")
     observed = "on_syscall"
 
@@ -42,19 +39,22 @@ class ParaVirtExits(CompiledExits):
         rates = self.machine.rates
         record.hypercall_price = rates.of("hypercalls_by_name", "iret") + rates["hypercalls"]
         self.version = -1
+        monitor.vcpu.attributed_word = moved(
+            monitor.vcpu.attributed_word, self.words[ATTRIBUTED : ATTRIBUTED + 1]
+        )
 
     def record_of_guest(self) -> Hart:
         """Return the guest as its kernel sees it."""
         record: Hart = self.monitor.vcpu.record
         return record
 
-    def lend(self, words: memoryview) -> bool:
+    def lend(self) -> bool:
         """Say where upcalls go, and the roots in use.
 
         Without tags in the hardware's TLB, which a switch then flushes, nothing is served.
         """
-        vcpu, spaces = self.monitor.vcpu, self.monitor.spaces
-        words[ATTRIBUTED], words[ENTRY] = vcpu.seen, vcpu.entry or 0
+        spaces, words = self.monitor.spaces, self.words
+        words[ENTRY] = self.monitor.vcpu.entry or 0
         if spaces.version != self.version:
             self.version = spaces.version
             words[KERNEL] = self._satp(spaces.kernel_root)
@@ -65,10 +65,6 @@ class ParaVirtExits(CompiledExits):
         spaces = self.monitor.spaces
         tag = spaces.given.get(spaces.paging.spaces[root])
         return 0 if tag is None else SATP_SV39 | tag << 44 | root
-
-    def take(self, words: memoryview) -> None:
-        """Take over what was attributed."""
-        self.monitor.vcpu.seen = words[ATTRIBUTED]
 
     def expected(self, name: str) -> tuple[Any, ...]:
         """Return what a handler is called with: for a hypercall, what the registers say."""

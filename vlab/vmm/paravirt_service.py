@@ -17,6 +17,7 @@ from vlab.state import Hart
 from vlab.vmm.exit_record import (
     DECLINED,
     ENTER,
+    HANDLER,
     LOOK_UP,
     PARAVIRT_HANDLERS,
     SERVED,
@@ -29,6 +30,7 @@ from vlab.vmm.exit_serving import (
     exited,
     grant,
     is_due,
+    leave_to_python,
     look_up,
     next_budget,
 )
@@ -123,7 +125,6 @@ def serve_with(monitor: ExitRecord, vcpu: Hart, hart: Hart, handler: int) -> int
     entry = monitor.upcall_entry
     if handler != handler_of(vcpu, cause):
         return DECLINED
-    monitor.left_to = handler
     if peek64(monitor.shared_code) != 0:
         return DECLINED
     if handler == ON_HYPERCALL:
@@ -152,7 +153,6 @@ def serve(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
 
 def carry_out(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
     """Do the work of one stock handler."""
-    monitor.left_to = 0
     if monitor.handler == ON_TRAP:
         return serve(monitor, vcpu, hart)
     return serve_with(monitor, vcpu, hart, monitor.handler)
@@ -160,8 +160,10 @@ def carry_out(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
 
 def stay(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
     """Run the guest, serving its exits, until there is something for Python to do."""
-    if monitor.stale != 0 and look_up(monitor, hart, hart, IN_PYTHON):
-        return LOOK_UP
+    if monitor.stale != 0:
+        end_slice(monitor)
+        if look_up(monitor, hart, hart, IN_PYTHON):
+            return LOOK_UP
     entered = monitor.entered
     monitor.entered = 0
     while True:
@@ -175,9 +177,11 @@ def stay(monitor: ExitRecord, vcpu: Hart, hart: Hart) -> int:
         attribute(monitor, vcpu, hart)
         if is_due(monitor, hart, hart):
             return reason
-        monitor.left_to = 0
-        if monitor.serves & ON_TRAP == 0 or serve(monitor, vcpu, hart) == DECLINED:
-            return TRAPPED
+        handler = handler_of(vcpu, hart.exit_cause)
+        if monitor.serves & ON_TRAP == 0 or handler == 0:
+            return leave_to_python(monitor, TRAPPED)
+        if monitor.serves & handler == 0 or serve_with(monitor, vcpu, hart, handler) == DECLINED:
+            return leave_to_python(monitor, HANDLER + handler)
         end_slice(monitor)
         if look_up(monitor, hart, hart, 1):
             return LOOK_UP

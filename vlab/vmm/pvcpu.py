@@ -10,6 +10,7 @@ from vlab.hardware import open_pmp
 from vlab.isa.fields import INTERRUPT, MASK64, S, U
 from vlab.machine import GuestCrashed
 from vlab.state import Hart
+from vlab.told import Told
 from vlab.vmm.shared_info import SharedInfo
 from vlab.vmm.spaces import AddressSpaces
 
@@ -36,13 +37,27 @@ class PvCpu:
         The guest as its kernel sees it: privilege, traps and returns counted.
     """
 
+    entry = Told[int | None]()
+
     def __init__(self, hart: Hart, shared: SharedInfo, spaces: AddressSpaces) -> None:
         self.hart, self.shared, self.spaces = hart, shared, spaces
         self.record = Hart()
         self.record.priv = S
         open_pmp(self.record)
-        self.entry: int | None = None
-        self.seen = 0
+        self.entry = None
+        self.attributed_word = memoryview(bytearray(8)).cast("Q")
+
+    @property
+    def seen(self) -> int:
+        """Instructions of the hardware that are attributed already.
+
+        A word, which is lent to machine code where that serves exits.
+        """
+        return self.attributed_word[0]
+
+    @seen.setter
+    def seen(self, retired: int) -> None:
+        self.attributed_word[0] = retired
 
     @property
     def in_kernel(self) -> bool:

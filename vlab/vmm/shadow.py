@@ -26,6 +26,7 @@ from vlab.isa.fields import (
 from vlab.isa.mmu import leaf_address
 from vlab.memory import PhysicalMemory
 from vlab.state import Hart
+from vlab.told import Told
 from vlab.vmm.frames import PAGE, FramePool
 from vlab.vmm.regimes import REGIMES, TRANSLATED, Key, key_of, rights
 from vlab.vmm.shadow_paths import SLOTS, path_key, path_slot
@@ -69,9 +70,16 @@ class ShadowPaging:
         What machine code looks uses of tables up in (`vlab.vmm.shadow_paths`).
     version : int
         Grows whenever a space comes, goes, or changes its tag.
+    mapped : dict
+        `writable`, and ``fills`` the entries filled, those apart that machine code has filled since
+        `look` was last called.
+    look
+        Called before notes of shadow entries are read or changed, which must be up to date then.
     on_release
         Called whenever the shadow of an address space was thrown away.
     """
+
+    version = Told[int]()
 
     def __init__(
         self,
@@ -90,10 +98,17 @@ class ShadowPaging:
         self.spaces: dict[Key, Space] = {}
         self.tables: dict[int, set[tuple[int, int, int]]] = {}
         self.table_map, self.paths = zeros(len(p2m)), zeros(SLOTS)
-        self.writable: dict[int, set[tuple[Space, int]]] = {}
+        self.look: Callable[[], None] = lambda: None
+        self.mapped: dict[int, set[tuple[Space, int]]] = {}
         self.fills = self.flushes = self.version = 0
         self.on_release: Callable[[], None] = lambda: None
         self._guest_frame = {m: n + self.first_frame for n, m in enumerate(self.p2m)}
+
+    @property
+    def writable(self) -> dict[int, set[tuple[Space, int]]]:
+        """Spaces and pages at which a guest frame is mapped writable."""
+        self.look()
+        return self.mapped
 
     # -- spaces ---------------------------------------------------------------
 
@@ -102,7 +117,7 @@ class ShadowPaging:
         key = key_of(vcpu)
         found = self.spaces.get(key)
         if found is None:
-            found = self.spaces[key] = Space(key, self._table(), self._asid())
+            found = self.spaces[key] = Space(self, key, self._table(), self._asid())
             self.version += 1
             if key[0] is not None:
                 self._protect(key[0], (key[0], 2, 0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from vlab.isa.fields import SATP_SV39
 from vlab.machine import Engine
 from vlab.state import Hart
+from vlab.told import Told
 from vlab.vmm.direct import DirectPaging, Refused, Use
 
 
@@ -25,6 +26,8 @@ class AddressSpaces:
     version : int
         Grows whenever other roots are in use, or have other tags.
     """
+
+    version = Told[int]()
 
     def __init__(self, hart: Hart, engine: Engine, paging: DirectPaging, kernel_root: int) -> None:
         self.hart, self.engine, self.paging = hart, engine, paging

@@ -10,6 +10,7 @@ from vlab.isa.execute import NO_RESERVATION, check_interrupt, pending_interrupt
 from vlab.isa.fields import MASK64, M, S, U
 from vlab.machine import Machine
 from vlab.state import Hart
+from vlab.told import Told
 from vlab.vmm.emulator import emulate
 from vlab.vmm.monitor import Monitor
 from vlab.vmm.shadow import ShadowFull, ShadowPaging, Space
@@ -24,17 +25,43 @@ class VirtualCpuMonitor(Monitor):
         The virtual CPU: its memory is guest-physical, its integer registers the physical ones.
     shadow : ShadowPaging
         The shadow page tables.
-    space : Space or None
-        The shadow in use.
     """
+
+    loaded = Told[Space | None]()
+    """The shadow in use when `space` was last looked at or set."""
 
     def __init__(self, machine: Machine, vcpu: Hart, shadow: ShadowPaging) -> None:
         super().__init__(machine)
         self.vcpu, self.shadow = vcpu, shadow
-        self.space: Space | None = None
+        self.loaded = None
         shadow.on_release = lambda: machine.charge("shadow_flushes")
         self.hart.intercept = MASK64
-        self.attributed = 0
+        self.attributed_word = memoryview(bytearray(8)).cast("Q")
+
+    @property
+    def attributed(self) -> int:
+        """Instructions of the hardware that are the virtual CPU's already.
+
+        A word, which is lent to machine code where that serves exits.
+        """
+        return self.attributed_word[0]
+
+    @attributed.setter
+    def attributed(self, retired: int) -> None:
+        self.attributed_word[0] = retired
+
+    @property
+    def space(self) -> Space | None:
+        """The shadow in use."""
+        if self.compiled is not None:
+            self.compiled.look()
+        return self.loaded
+
+    @space.setter
+    def space(self, space: Space | None) -> None:
+        if self.compiled is not None:
+            self.compiled.look()
+        self.loaded = space
 
     def enter(self) -> None:
         """Load the virtual CPU on the hardware: called before the guest runs."""
