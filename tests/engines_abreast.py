@@ -35,7 +35,7 @@ HOST_ONLY = {
     "page_bits", "jit_pool", "jit_used", "jit_limit", "stencil_code", "stencil_index",
     "stencil_holes", "row_kinds", "holes", "decode_buckets", "decode_rows", "decode_rvc",
     "handlers", "scratch_slot", "walk_lines", "walk_mode", "walks_again", "walks_short",
-    "loop_mode", "loop_tag", "walk_stamp", "tlb_seen",
+    "usual_mode", "loop_tag", "walk_stamp", "walk_stale", "tlb_seen",
     "halt_list", "halt_count", "halting",
     "fast", "fast_used", "data_set", "fetch_set", "bits", "length", "fault", "fault_address",
     "value", "last_address", "walk_level", "walk_address",

@@ -146,3 +146,58 @@ def test_what_was_never_looked_up_is_nowhere(priv: int) -> None:
             reason = engine.run(hart, 20)
             outcomes.append((reason, hart.pc, hart.exit_addr, hart.traps_taken.tolist()))
         assert outcomes[0] == outcomes[1]
+
+
+CROWD = (1, 5, 9, 13, 17, 21)
+"""Pages of data that share a set of the TLB with the page of code."""
+
+EVICTING = """
+again:
+    ld t3, 0(a0)
+    add s4, s4, t3
+    ld t3, 0(a1)
+    c.add s4, t3
+    ld t3, 0(a2)
+    ld t3, 0(a3)
+    {more}
+    add s4, s4, t3
+    j last
+"""
+LAST = """
+    ld t3, 0(a1)
+    c.add s4, t3
+    {at_the_end}
+    addi s11, s11, 1
+    j again
+"""
+"""A load is the last instruction of the page, or the last but one."""
+
+
+@pytest.mark.parametrize("at_the_end", ["ld t4, 0(a2)", "c.nop; c.ld s1, 0(a2)", "c.ld s1, 0(a2)"])
+@pytest.mark.parametrize("more", ["", "ld t3, 0(a4)", "ld t3, 0(a4); ld t4, 0(a5)"])
+def test_a_load_that_evicts_the_page_of_code(more: str, at_the_end: str) -> None:
+    """The next instruction's fetch misses, if there is one, where and when a fetch is made."""
+    engines = PythonEngine(), Interpreter()
+    harts = []
+    second = CODE + 4096
+    for engine in engines:
+        begin = second - 6 - len(assemble(at_the_end).code)
+        symbols = {"last": begin, "again": CODE}
+        hart = machine(engine, EVICTING.format(more=more).replace("j last", f"j {begin}"), "leaf")
+        code = assemble(LAST.format(at_the_end=at_the_end), begin, symbols=symbols).code
+        hart.memory.write(begin, code)
+        for register, page in zip(range(10, 16), CROWD, strict=True):
+            hart.x[register] = DATA + 4096 * page
+        harts.append(hart)
+    places = [CODE + 2 * n for n in range(30)] + [second - 2 * n for n in range(8)]
+    for turn in range(400):
+        for engine, hart in zip(engines, harts, strict=True):
+            if turn < 250:
+                engine.run(hart, turn % 19 + 1)
+            else:
+                engine.run_until(hart, 40, {places[turn % len(places)]})
+        for name, (word, count) in LAYOUT.items():
+            if SHARED_BUT_REGISTERS[word] or name == "x":
+                there = [hart.words[word : word + count].tolist() for hart in harts]
+                assert there[0] == there[1], (turn, name)
+    assert harts[1].walks_short > 500

@@ -13,6 +13,7 @@ from vlab.engines.halting import halts_here, is_halt, watches
 from vlab.engines.machine_only import execute_row, handler_address, peek16, peek32, peek64, poke64
 from vlab.engines.walk_cache import (
     ADDEND,
+    ANY_WAYS,
     EVICTED_CODE,
     HANDLER,
     PAGE_MASK,
@@ -26,7 +27,7 @@ from vlab.engines.walk_cache import (
 from vlab.exits import ExitReason
 from vlab.isa.decode import FORMATS, immediate
 from vlab.isa.execute import CONTINUE, fetch, illegal, leave, raise_trap
-from vlab.isa.fields import FETCH, MASK64, STORE, Cause, M
+from vlab.isa.fields import FETCH, LOAD, MASK64, STORE, Cause, M
 from vlab.isa.mmu import (
     EMPTY_SET,
     FAST_FIRST,
@@ -122,9 +123,31 @@ def after_access(hart: Hart, va: int, access: int, width: int) -> None:
         fill_fast(hart, va, hart.last_address, access)
 
 
-def walk_any(hart: Hart, va: int, page: int, lookup: int, access: int) -> int:
-    """Do as `walk_again` for a handler, with whatever number of ways the TLB has."""
-    return walk_again(hart, va, page, lookup, access, hart.tlb_ways, HANDLER)
+def walk_usual(hart: Hart, va: int, page: int, access: int, stores: int) -> int:
+    """Do as `walk_again` for a handler that has counted so many stores since `refresh_walks`."""
+    stamp = hart.walk_stamp + stores
+    return walk_again(hart, va, page, 0, access, USUAL_WAYS, HANDLER, stamp)
+
+
+def walk_other(hart: Hart, va: int, page: int, access: int, stamp: int) -> int:
+    """Do as `walk_again` for a handler where the TLB has another number of ways."""
+    if hart.tlb_ways == USUAL_WAYS:
+        return 0
+    return walk_again(hart, va, page, 0, access, hart.tlb_ways, ANY_WAYS, stamp)
+
+
+def refetch(hart: Hart, va: int, stamp: int) -> int:
+    """Go on after a load that has evicted the page being executed, if it goes on in that page.
+
+    The next instruction fetches from the page again. (After a store it might not find it; where
+    runs halt there may be none.) Returns what leads from the load's address to the host's, or 0:
+    nothing was done.
+    """
+    page = hart.page_pc
+    same = page + peek64(walk_line(hart, page, FETCH) + ADDEND) & MASK64 == hart.page_bits
+    if hart.halting != 0 or not same or fetch_again(hart, page, stamp) == 0:
+        return 0
+    return peek64(walk_line(hart, va, LOAD) + ADDEND)
 
 
 def refill(hart: Hart, va: int, page: int, lookup: int, access: int, walked: int) -> int:
@@ -138,17 +161,11 @@ def refill(hart: Hart, va: int, page: int, lookup: int, access: int, walked: int
     if walked != EVICTED_CODE:
         hart.walks_again = hart.walks_again - 1
     if hart.tlb_ways != USUAL_WAYS:
-        walked = walk_any(hart, va, page, lookup, access)
+        walked = walk_again(hart, va, page, 0, access, hart.tlb_ways, ANY_WAYS, 0)
         if walked > EVICTED_CODE:
             return walked
     if walked == EVICTED_CODE:
-        # The next instruction fetches from the page again; after a store it might not find it.
-        # Where runs halt there may be none.
-        if access == STORE or hart.halting != 0:
-            return 0
-        if fetch_again(hart, hart.page_pc) != hart.page_bits:
-            return 0
-        return peek64(walk_line(hart, va, access) + ADDEND)
+        return 0 if access == STORE else refetch(hart, va, 0)
     if page & 7 != 0 or hart.data_set == FAST_FIRST + EMPTY_SET * SET_WORDS:
         return 0
     walks = hart.walks
@@ -229,7 +246,8 @@ def enter_page(hart: Hart) -> int:
     pc = hart.pc
     if halts_here(hart):
         return leave(hart, ExitReason.BUDGET)  # before the fetch is counted
-    host = fetch_again(hart, pc & PAGE_MASK)
+    set_walk_mode(hart)
+    host = fetch_again(hart, pc & PAGE_MASK, 0)
     if host != 0:
         slots = peek64(hart.code_map + ((host - hart.ram_pointer) >> 12) * 8)
         if slots != 0:

@@ -51,29 +51,42 @@ def physical(offset: str) -> str:
 WORDS = "ptr %hart, i64 %va, i64 %page, i64 %lookup"
 """Arguments of what translates an address that missed the lookup."""
 
-REFILL = f"""define internal preserve_mostcc i64 @refill_apart(
-    {WORDS}, i64 %access, i64 %walked) noinline cold {{
-  %addend = call i64 @py.refill({WORDS}, i64 %access, i64 %walked)
-  ret i64 %addend
+
+def apart(name: str, words: str, function: str) -> str:
+    """Return a function that does what a lowered one does, and leaves its caller all registers."""
+    return f"""define internal preserve_mostcc i64 @{name}({words}) noinline cold {{
+  %result = call i64 @py.{function}({words})
+  ret i64 %result
 }}
 """
-"""What goes on for a loop where no remembered walk serves: apart, so that what does serve has few
-registers to save."""
+
+
+APART = (
+    apart("refill_apart", f"{WORDS}, i64 %access, i64 %walked", "refill")
+    + apart("other_apart", "ptr %hart, i64 %va, i64 %page, i64 %access, i64 %stamp", "walk_other")
+    + apart("refetch_apart", "ptr %hart, i64 %va, i64 %stamp", "refetch")
+    + apart("refresh_apart", "ptr %hart", "refresh_walks")
+)
+"""What goes on where no remembered walk serves, or something else is unusual: apart, so that what
+does serve has few registers to save."""
 
 
 def again(name: str, access: int, who: int) -> str:
     """Return the function that hot loops call for an access that missed the lookup."""
+    stamp = read("walk_stamp") if who == READING_LOOP else "  %walk_stamp = add i64 0, 0\n"
+    usual = f"i64 {USUAL_WAYS}, i64 {who}, i64 %walk_stamp"
     return f"""define internal preserve_mostcc i64 @{name}_again({WORDS}) {{
-  %addend = call i64 @py.walk_again({WORDS}, i64 {access}, i64 {USUAL_WAYS}, i64 {who})
+{stamp}  %addend = call i64 @py.walk_again({WORDS}, i64 {access}, {usual})
   ret i64 %addend
 }}
 """
 
 
 def walk(name: str, access: int) -> str:
-    """Return the function that handlers call for an access that missed the lookup."""
-    return f"""define internal i64 @{name}_walk({WORDS}) noinline {{
-  %addend = call i64 @py.walk_any({WORDS}, i64 {access})
+    """Return what handlers do for an access that missed the lookup."""
+    words = "ptr %hart, i64 %va, i64 %page"
+    return f"""define internal i64 @{name}_walk({words}, i64 %stores) alwaysinline {{
+  %addend = call i64 @py.walk_usual({words}, i64 {access}, i64 %stores)
   ret i64 %addend
 }}
 """
@@ -247,9 +260,9 @@ stay:
         + """  %s = lshr i64 %data, 32
   %stores.n = add i64 %stores, %s
   store i64 %stores.n, ptr %stores.p
-  ret void
-}
 """
+        + write("walk_stale", "1")
+        + "  ret void\n}\n"
         + define(
             "decode",
             PC
@@ -322,14 +335,14 @@ on:
             + write("pc", "%following")
             + tail("@dispatch"),
         )
-        + REFILL
+        + APART
         + walk("load", LOAD)
         + walk("store", STORE)
         + again("load", LOAD, LOOP)
         + again("store", STORE, LOOP)
         + again("read", LOAD, READING_LOOP)
         + f"""define i64 @run(ptr %hart) {{
-  %status = call i64 @py.check_interrupt(ptr %hart)
+{write("walk_stale", "1")}  %status = call i64 @py.check_interrupt(ptr %hart)
   %exits = icmp eq i64 %status, 1
   br i1 %exits, label %leave, label %start
 start:

@@ -31,7 +31,7 @@ from vlab.engines.ir_text import (
 )
 from vlab.engines.lowering import Module
 from vlab.engines.semantics import executor
-from vlab.engines.walk_cache import EVICTED_CODE, set_walk_mode
+from vlab.engines.walk_cache import EVICTED_CODE
 from vlab.isa.execute import EXIT
 from vlab.isa.fields import LOAD
 from vlab.isa.table import INSTRUCTIONS, ON_CHANGE, Instruction
@@ -278,22 +278,58 @@ def try_again(module: Module, row: Instruction) -> str:
     """Return lines that carry an access out if a remembered walk leads to where it goes."""
     access, width = ACCESSES[row.kind], row.width or 8
     name = "load" if access == LOAD else "store"
-    seek = lookup(0, width).split("  %hit")[0]
     return (
         virtual_address(row)
-        + seek
-        + f"""  %mode = call i64 {module.name_of(set_walk_mode)}(ptr %hart)
-  %lookup = ptrtoint ptr %entry to i64
-  %addend = call i64 @{name}_walk(ptr %hart, i64 %va, i64 %masked, i64 %lookup)
+        + read("walk_stale")
+        + f"""  %masked = and i64 %va, {-4096 + width - 1}
+  %stores = lshr i64 %data, 32
+  %stale = icmp ne i64 %walk_stale, 0
+  br i1 %stale, label %refresh, label %walk, !prof !0
+refresh:
+  %refreshed = call preserve_mostcc i64 @refresh_apart(ptr %hart)
+  br label %walk
+walk:
+  %addend = call i64 @{name}_walk(ptr %hart, i64 %va, i64 %masked, i64 %stores)
   %served = icmp ugt i64 %addend, {EVICTED_CODE}
-  br i1 %served, label %walked, label %slowly
-walked:
-  %sum = add i64 %va, %addend
+  br i1 %served, label %walked, label %{"evicted" if access == LOAD else "slowly"}
+"""
+        + (refetched() if access == LOAD else "")
+        + f"""walked:
+  %way = phi i64 [ %addend, %walk ]{", [ %again, %refetch ]" if access == LOAD else ""}
+  %sum = add i64 %va, %way
   %host = inttoptr i64 %sum to ptr
 """
         + ACCESS[row.kind](module, row)
         + "slowly:\n"
         + tail(f"@slowly.{row.index}")
+    )
+
+
+def refetched() -> str:
+    """Return lines that go on after a load that has evicted the page being executed.
+
+    They need an instruction behind it in the page, and one of the budget for it.
+    """
+    return (
+        f"""evicted:
+  %code.gone = icmp eq i64 %addend, {EVICTED_CODE}
+  %more = icmp ugt i64 %budget, 1
+  %may = and i1 %code.gone, %more
+  br i1 %may, label %behind, label %slowly
+behind:
+"""
+        + LENGTH.replace("%length", "%long")
+        + PC
+        + f"""  %bytes = lshr i64 %long, 3
+  %behind.it = add i64 %offset, %bytes
+  %in.page = icmp ult i64 %behind.it, 4096
+  br i1 %in.page, label %refetch, label %slowly
+refetch:
+{read("walk_stamp")}  %stamp = add i64 %walk_stamp, %stores
+  %again = call preserve_mostcc i64 @refetch_apart(ptr %hart, i64 %va, i64 %stamp)
+  %fetched = icmp ne i64 %again, 0
+  br i1 %fetched, label %walked, label %slowly
+"""
     )
 
 

@@ -72,16 +72,23 @@ def generate(heat: int = 0, blocks: bool = False) -> str:
     ):
         module.name_of(function)
     for function in (
-        code_cache.walk_any,
+        code_cache.walk_usual,
         walk_cache.walk_again,
         walk_cache.serves,
         walk_cache.goes_as_it_went,
         walk_cache.is_in_tlb,
         walk_cache.replace,
         walk_cache.unserved,
+        walk_cache.lookup_entry,
     ):
         module.name_of(function, "alwaysinline")
-    module.name_of(code_cache.refill, "noinline cold")
+    for function in (
+        code_cache.refill,
+        code_cache.refetch,
+        code_cache.walk_other,
+        walk_cache.refresh_walks,
+    ):
+        module.name_of(function, "noinline cold")
     pairs = []
     for row in INSTRUCTIONS:
         module.chunks.append(handlers.slow(module, row))

@@ -9,14 +9,16 @@ left to `vlab.isa.mmu.translate`.
 A page that is accessed once, and then not before it is evicted, need not be in the engine's lookup.
 It is entered there only if it was accessed a second time before (`SEEN_AGAIN`).
 
-A hot loop that stores nothing changes no table: there a line that was compared with memory is not
-compared again before the loop is left.
+Where nothing was stored no table has changed: a line that was compared with memory is not compared
+again before a store, or anything else that goes the slow way. Handlers know it by the number of
+stores, which they count anyway; a hot loop knows whether it stores anything.
 """
 
 from __future__ import annotations
 
 from vlab.engines.machine_only import (
     in_register,
+    other_apart,
     peek32,
     peek64,
     poke32,
@@ -54,7 +56,7 @@ WALK_BYTES = 3 * LINES * LINE_BYTES
 
 KEY, STAMP, LEAF, ADDEND, TAGS, NEXT, ASID, SEEN_AGAIN = range(0, 64, 8)
 SATP, ROOT, MIDDLE, ROOT_AT, MIDDLE_AT, LEAF_AT = 64, 72, 80, 88, 92, 96
-"""Where a line holds its key, the stay in a loop in which it was compared, the leaf entry, host
+"""Where a line holds its key, the stamp with which it was compared, the leaf entry, host
 address minus virtual, the host addresses of the tags of the page's TLB set and of the way to be
 replaced next there, the ASID, and 1 if the page was accessed again while in the TLB; then what a
 comparison needs besides: satp, the two entries above, and the places of all three in RAM (32 bits,
@@ -86,14 +88,17 @@ EVICTED_CODE = 1
 """Result of `walk_again`: it is done, and has evicted the page being executed."""
 
 USUAL_WAYS = 4
-"""Ways of a TLB for which the loops' `walk_again` is there with their number as a constant."""
+"""Ways of a TLB for which `walk_again` is there with their number as a constant."""
 
 OTHER_WAYS_SHIFT, MADE_SHIFT = 9, 10
-"""Bit of the loops' keys with which none is found: another number of ways; and one that is set in
-the key of every line that was made, whatever its page."""
+"""Bit of keys with which none is found: another number of ways; and one that is set in the key of
+every line that was made, whatever its page."""
 
-HANDLER, LOOP, READING_LOOP = range(3)
-"""Who has a walk made again; the last is a loop that stores nothing."""
+STAMP_STEP = 1 << 32
+
+HANDLER, LOOP, READING_LOOP, ANY_WAYS = range(4)
+"""Who has a walk made again: a handler; a loop; one that stores nothing; whoever of them it was,
+where the TLB has another number of ways."""
 
 
 def set_walk_mode(hart: Hart) -> int:
@@ -106,14 +111,33 @@ def set_walk_mode(hart: Hart) -> int:
         | 1 << MADE_SHIFT
     )
     other = 1 << OTHER_WAYS_SHIFT if hart.tlb_ways != USUAL_WAYS else 0
-    hart.loop_mode = hart.walk_mode | other
+    hart.usual_mode = hart.walk_mode | other
     return hart.walk_mode
+
+
+def fresh_stamp(hart: Hart) -> None:
+    """Have no line count as compared with memory; the new stamp has room for stores below."""
+    hart.walk_stamp = hart.walk_stamp + STAMP_STEP
+    if hart.walk_stamp == 0:
+        hart.walk_stamp = STAMP_STEP
+        stamp = hart.walk_lines + STAMP
+        end = stamp + WALK_BYTES
+        while stamp < end:
+            poke64(stamp, 0)
+            stamp = stamp + LINE_BYTES
+
+
+def refresh_walks(hart: Hart) -> None:
+    """Begin anew after something went the slow way, which may have changed whatever there is."""
+    set_walk_mode(hart)
+    fresh_stamp(hart)
+    hart.walk_stale = 0
 
 
 def enter_loop(hart: Hart) -> None:
     """Begin a stay in a hot loop, in which no line has been compared with memory yet."""
     set_walk_mode(hart)
-    hart.walk_stamp = hart.walk_stamp + 1
+    fresh_stamp(hart)
     hart.loop_tag = hart.page_pc + 1
 
 
@@ -208,16 +232,20 @@ def is_in_tlb(hart: Hart, line: int, page: int, ways: int) -> bool:
     return False
 
 
-def serves(hart: Hart, line: int, page: int, ways: int, who: int) -> bool:
-    """Return whether a line's walk would go as it went, and the page is not in the TLB."""
-    mode = hart.walk_mode if who == HANDLER else hart.loop_mode
+def serves(hart: Hart, line: int, page: int, ways: int, who: int, stamp: int) -> bool:
+    """Return whether a line's walk would go as it went, and the page is not in the TLB.
+
+    A line with the ``stamp`` is known to go as it went; 0: none is.
+    """
+    mode = hart.walk_mode if who == ANY_WAYS else hart.usual_mode
     if peek64(line + KEY) != page | mode:
         return False
-    if who != READING_LOOP or unlikely(peek64(line + STAMP) != hart.walk_stamp):
+    stamped = who == HANDLER or stamp != 0
+    if not stamped or unlikely(peek64(line + STAMP) != stamp):
         if not goes_as_it_went(hart, line):
             return False
-        if who == READING_LOOP:
-            poke64(line + STAMP, hart.walk_stamp)
+        if stamped:
+            poke64(line + STAMP, stamp)
     if is_in_tlb(hart, line, page, ways):
         poke64(line + SEEN_AGAIN, 1)
         return False
@@ -241,9 +269,10 @@ def replace(hart: Hart, line: int, page: int, ways: int, seen: int) -> int:
     poke64(at, page + 1)
     poke64(at + ASIDS, peek64(line + ASID))
     poke64(at + PTES, peek64(line + LEAF))
-    if unlikely(peek64(at + SEEN) != 0):
-        lookup_drop(hart, old)
-    poke64(at + SEEN, seen)
+    if unlikely((peek64(at + SEEN) | seen) != 0):
+        if peek64(at + SEEN) != 0:
+            lookup_drop(hart, old)
+        poke64(at + SEEN, seen)
     return old
 
 
@@ -261,55 +290,71 @@ def lookup_drop(hart: Hart, va: int) -> None:
 
 
 def walk_again(
-    hart: Hart, va: int, page: int, lookup: int, access: int, ways: int, who: int
+    hart: Hart, va: int, page: int, lookup: int, access: int, ways: int, who: int, stamp: int
 ) -> int:
     """Translate a load's or store's address by a remembered walk, and fill the lookup if it pays.
 
     ``page`` is the address without its place in the page, but with the bits that an aligned one has
-    clear; ``lookup`` the host address of the entry that was missed; ``ways`` is ``hart.tlb_ways``;
-    ``hart.walk_mode`` is up to date. Returns what leads from the address to the host's;
-    `EVICTED_CODE`; or 0: nothing was done. For a loop, which counts its walks itself, these two are
-    left to `vlab.engines.code_cache.refill`, whose result is returned.
+    clear; ``lookup`` the host address of the entry that was missed, if a loop knows it; ``ways`` is
+    ``hart.tlb_ways``; ``stamp`` says which lines are known to go as they went. `set_walk_mode` was
+    called. Returns what leads from the address to the host's; `EVICTED_CODE`; or 0: nothing was
+    done. For a loop, which counts its walks itself, these two are left to
+    `vlab.engines.code_cache.refill`: its result is returned.
     """
     line = walk_line(hart, va, access)
-    if not serves(hart, line, page, ways, who):
-        return unserved(hart, va, page, lookup, access, 0, who)
+    if not serves(hart, line, page, ways, who, stamp):
+        return unserved(hart, va, page, lookup, access, 0, who, stamp)
     addend = peek64(line + ADDEND)
     if access == STORE:
         frame = ((page + addend - hart.ram_pointer) & MASK64) >> 12
         if peek64(hart.code_map + frame * 8) != 0:
-            return unserved(hart, va, page, lookup, access, 0, who)
+            return unserved(hart, va, page, lookup, access, 0, who, stamp)
     seen = peek64(line + SEEN_AGAIN)
     old = replace(hart, line, page, ways, seen)
     if old == 0:
-        return unserved(hart, va, page, lookup, access, 0, who)
+        return unserved(hart, va, page, lookup, access, 0, who, stamp)
     if unlikely(seen != 0):
-        poke64(lookup, NO_PAGE if access == STORE else page)
-        poke64(lookup + 8, page if access == STORE else NO_PAGE)
-        poke64(lookup + 24, addend)
-    if who == HANDLER:
+        entry = lookup if who == LOOP or who == READING_LOOP else lookup_entry(hart, va)
+        poke64(entry, NO_PAGE if access == STORE else page)
+        poke64(entry + 8, page if access == STORE else NO_PAGE)
+        poke64(entry + 24, addend)
+    if who == HANDLER or who == ANY_WAYS:
         hart.walks_again = hart.walks_again + 1
-    if unlikely(old == (hart.page_pc + 1 if who == HANDLER else hart.loop_tag)):
-        return unserved(hart, va, page, lookup, access, EVICTED_CODE, who)
+    loops = who == LOOP or who == READING_LOOP
+    if unlikely(old == (hart.loop_tag if loops else hart.page_pc + 1)):
+        return unserved(hart, va, page, lookup, access, EVICTED_CODE, who, stamp)
     return addend
 
 
+def lookup_entry(hart: Hart, va: int) -> int:
+    """Return the host address of the entry of the lookup that an access to an address uses."""
+    entry = (va >> 12 & (FAST_ENTRIES - 1)) * FAST_WORDS
+    return word_address(hart, hart.data_set + entry)
+
+
 def unserved(
-    hart: Hart, va: int, page: int, lookup: int, access: int, walked: int, who: int
+    hart: Hart, va: int, page: int, lookup: int, access: int, walked: int, who: int, stamp: int
 ) -> int:
     """Return what `walk_again` does if it could not serve, or has evicted the page executed."""
-    return walked if who == HANDLER else refill_apart(hart, va, page, lookup, access, walked)
+    if who == LOOP or who == READING_LOOP:
+        return refill_apart(hart, va, page, lookup, access, walked)
+    if who == HANDLER and walked != EVICTED_CODE:
+        return other_apart(hart, va, page, access, stamp)
+    return walked
 
 
-def fetch_again(hart: Hart, page: int) -> int:
+def fetch_again(hart: Hart, page: int, stamp: int) -> int:
     """Translate a page for execution by a remembered walk, and fill the lookup.
 
+    ``stamp`` says which lines are known to go as they went; ``hart.walk_mode`` is up to date.
     Returns the page's host address, or 0: nothing was done.
     """
     line = walk_line(hart, page, FETCH)
     ways = hart.tlb_ways
-    set_walk_mode(hart)
-    if not serves(hart, line, page, ways, HANDLER) or replace(hart, line, page, ways, 1) == 0:
+    if (
+        not serves(hart, line, page, ways, ANY_WAYS, stamp)
+        or replace(hart, line, page, ways, 1) == 0
+    ):
         return 0
     hart.walks_again = hart.walks_again + 1
     use_set(hart, hart.fetch_set)
