@@ -134,6 +134,60 @@ def test_an_entry_that_changes_is_seen(where: str, level: str) -> None:
     assert harts[-1].hot_loops.kinds["load"] > 0
 
 
+CROWD = (1, 5, 9, 13, 17, 21)
+"""Pages of data that share a set of the TLB with the page of code."""
+
+MOVING = """
+again:
+    ld t3, 0(a0)
+    ld t4, 0(a1)
+    ld t3, 0(a2)
+    ld t4, 0(a3)
+    {more}
+    addi s4, s4, {number}
+    addi t0, t0, -1
+    bnez t0, again
+    xor t5, t5, s6
+    sd t5, 0(s7)
+    li t0, {times}
+    addi s11, s11, -1
+    bnez s11, again
+    ecall
+"""
+"""Loads that evict the page of code; its entry leads now to one copy of the code, now to another,
+which counts differently."""
+
+
+@pytest.mark.skipif(bool(unavailable()), reason=f"no translator: {unavailable()}")
+@pytest.mark.parametrize("times", [1, 3, 40])
+@pytest.mark.parametrize("more", ["", "ld t3, 0(a4)", "ld t3, 0(a4); ld t4, 0(a5)"])
+def test_code_that_moves_while_it_is_evicted(more: str, times: int) -> None:
+    """The page of code is fetched again from where the tables now say it is."""
+    engines = PythonEngine(), Interpreter(), Looping(1)
+    copies = CODE, BASE + 0x7_0000
+    entries = [copy >> 2 | USABLE | PTE_X for copy in copies]
+    harts = []
+    for engine in engines:
+        hart = machine(engine, "nop", "leaf")
+        for copy, number in zip(copies, (1, 1000), strict=True):
+            source = MOVING.format(more=more, number=number, times=times)
+            hart.memory.write(copy, assemble(source, CODE).code)
+        for register, page in zip(range(10, 16), CROWD, strict=True):
+            hart.x[register] = DATA + 4096 * page
+        hart.x[5], hart.x[27], hart.x[30] = times, 4000 // times, entries[0]
+        hart.x[22], hart.x[23] = entries[0] ^ entries[1], IDENTITY + 8 * (CODE - BASE >> 12)
+        harts.append(hart)
+        for _ in range(200):
+            engine.run(hart, 1000)
+            if hart.exit_cause == 9:
+                break
+    for name, (word, count) in LAYOUT.items():
+        if SHARED_BUT_REGISTERS[word] or name == "x":
+            there = [hart.words[word : word + count].tolist() for hart in harts]
+            assert there[1:] == there[:-1], name
+    assert harts[0].x[20] > 4000
+
+
 @pytest.mark.parametrize("priv", [U, S, M])
 def test_what_was_never_looked_up_is_nowhere(priv: int) -> None:
     """A hart that begins at page 0, or reads it, finds nothing of its own there."""
@@ -147,9 +201,6 @@ def test_what_was_never_looked_up_is_nowhere(priv: int) -> None:
             outcomes.append((reason, hart.pc, hart.exit_addr, hart.traps_taken.tolist()))
         assert outcomes[0] == outcomes[1]
 
-
-CROWD = (1, 5, 9, 13, 17, 21)
-"""Pages of data that share a set of the TLB with the page of code."""
 
 EVICTING = """
 again:

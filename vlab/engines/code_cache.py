@@ -129,10 +129,11 @@ def walk_usual(hart: Hart, va: int, page: int, access: int, stores: int) -> int:
     return walk_again(hart, va, page, 0, access, USUAL_WAYS, HANDLER, stamp)
 
 
-def walk_other(hart: Hart, va: int, page: int, access: int, stamp: int) -> int:
+def walk_other(hart: Hart, va: int, page: int, access: int, stores: int) -> int:
     """Do as `walk_again` for a handler where the TLB has another number of ways."""
     if hart.tlb_ways == USUAL_WAYS:
         return 0
+    stamp = hart.walk_stamp + stores
     return walk_again(hart, va, page, 0, access, hart.tlb_ways, ANY_WAYS, stamp)
 
 
@@ -165,7 +166,7 @@ def refill(hart: Hart, va: int, page: int, lookup: int, access: int, walked: int
         if walked > EVICTED_CODE:
             return walked
     if walked == EVICTED_CODE:
-        return 0 if access == STORE else refetch(hart, va, 0)
+        return 0 if access == STORE else refetch(hart, va, 0)  # the loop may have stored
     if page & 7 != 0 or hart.data_set == FAST_FIRST + EMPTY_SET * SET_WORDS:
         return 0
     walks = hart.walks

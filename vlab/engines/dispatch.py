@@ -52,23 +52,14 @@ WORDS = "ptr %hart, i64 %va, i64 %page, i64 %lookup"
 """Arguments of what translates an address that missed the lookup."""
 
 
-def apart(name: str, words: str, function: str) -> str:
-    """Return a function that does what a lowered one does, and leaves its caller all registers."""
-    return f"""define internal preserve_mostcc i64 @{name}({words}) noinline cold {{
-  %result = call i64 @py.{function}({words})
-  ret i64 %result
+REFILL = f"""define internal preserve_mostcc i64 @refill_apart(
+    {WORDS}, i64 %access, i64 %walked) noinline cold {{
+  %addend = call i64 @py.refill({WORDS}, i64 %access, i64 %walked)
+  ret i64 %addend
 }}
 """
-
-
-APART = (
-    apart("refill_apart", f"{WORDS}, i64 %access, i64 %walked", "refill")
-    + apart("other_apart", "ptr %hart, i64 %va, i64 %page, i64 %access, i64 %stamp", "walk_other")
-    + apart("refetch_apart", "ptr %hart, i64 %va, i64 %stamp", "refetch")
-    + apart("refresh_apart", "ptr %hart", "refresh_walks")
-)
-"""What goes on where no remembered walk serves, or something else is unusual: apart, so that what
-does serve has few registers to save."""
+"""What goes on for a loop where no remembered walk serves: apart, so that what does serve has few
+registers to save."""
 
 
 def again(name: str, access: int, who: int) -> str:
@@ -335,7 +326,7 @@ on:
             + write("pc", "%following")
             + tail("@dispatch"),
         )
-        + APART
+        + REFILL
         + walk("load", LOAD)
         + walk("store", STORE)
         + again("load", LOAD, LOOP)

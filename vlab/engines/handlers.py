@@ -11,6 +11,7 @@ from functools import cache
 from types import FunctionType
 
 from vlab.engines.atomics import ACCESSES, TEMPLATES, atomics, exchange
+from vlab.engines.code_cache import refetch, walk_other
 from vlab.engines.csrs import access, by_immediate, writes_always
 from vlab.engines.ir_text import (
     IMM,
@@ -31,7 +32,7 @@ from vlab.engines.ir_text import (
 )
 from vlab.engines.lowering import Module
 from vlab.engines.semantics import executor
-from vlab.engines.walk_cache import EVICTED_CODE
+from vlab.engines.walk_cache import EVICTED_CODE, refresh_walks
 from vlab.isa.execute import EXIT
 from vlab.isa.fields import LOAD
 from vlab.isa.table import INSTRUCTIONS, ON_CHANGE, Instruction
@@ -274,71 +275,112 @@ FAST = {
 }
 
 
-def try_again(module: Module, row: Instruction) -> str:
-    """Return lines that carry an access out if a remembered walk leads to where it goes."""
-    access, width = ACCESSES[row.kind], row.width or 8
-    name = "load" if access == LOAD else "store"
+def address_parts(row: Instruction) -> str:
+    """Return lines that compute what a remembered walk is looked up by."""
     return (
         virtual_address(row)
-        + read("walk_stale")
-        + f"""  %masked = and i64 %va, {-4096 + width - 1}
+        + f"""  %masked = and i64 %va, {-4096 + (row.width or 8) - 1}
   %stores = lshr i64 %data, 32
-  %stale = icmp ne i64 %walk_stale, 0
-  br i1 %stale, label %refresh, label %walk, !prof !0
-refresh:
-  %refreshed = call preserve_mostcc i64 @refresh_apart(ptr %hart)
-  br label %walk
-walk:
-  %addend = call i64 @{name}_walk(ptr %hart, i64 %va, i64 %masked, i64 %stores)
-  %served = icmp ugt i64 %addend, {EVICTED_CODE}
-  br i1 %served, label %walked, label %{"evicted" if access == LOAD else "slowly"}
 """
-        + (refetched() if access == LOAD else "")
-        + f"""walked:
-  %way = phi i64 [ %addend, %walk ]{", [ %again, %refetch ]" if access == LOAD else ""}
-  %sum = add i64 %va, %way
-  %host = inttoptr i64 %sum to ptr
-"""
-        + ACCESS[row.kind](module, row)
-        + "slowly:\n"
-        + tail(f"@slowly.{row.index}")
     )
 
 
-def refetched() -> str:
+def access_with(module: Module, row: Instruction, addend: str) -> str:
+    """Return lines that carry an access out and go on; ``addend`` leads to the host's address."""
+    return f"""  %sum = add i64 %va, {addend}
+  %host = inttoptr i64 %sum to ptr
+""" + ACCESS[row.kind](module, row)
+
+
+def slow(module: Module, row: Instruction) -> str:
+    """Return what is carried out slowly; an access, unless a remembered walk leads to its place.
+
+    What more there is to do is in handlers of their own: so this one has few registers to save.
+    """
+    if row.kind not in ACCESSES or not fast(module, row):
+        return define(f"slow.{row.index}", slowly(module, row), "noinline cold")
+    loads = ACCESSES[row.kind] == LOAD
+    walk = f"@{'load' if loads else 'store'}_walk(ptr %hart, i64 %va, i64 %masked, i64 %stores)"
+    body = (
+        read("walk_stale")
+        + """  %stale = icmp ne i64 %walk_stale, 0
+  br i1 %stale, label %refresh, label %walk, !prof !0
+walk:
+"""
+        + address_parts(row)
+        + f"""  %addend = call i64 {walk}
+  %served = icmp ugt i64 %addend, {EVICTED_CODE}
+  br i1 %served, label %walked, label %else
+else:
+  %gone = icmp eq i64 %addend, {EVICTED_CODE}
+  br i1 %gone, label %evicted, label %unserved
+walked:
+"""
+        + access_with(module, row, "%addend")
+        + "refresh:\n"
+        + tail(f"@refresh.{row.index}")
+        + "unserved:\n"
+        + tail(f"@unserved.{row.index}")
+        + "evicted:\n"
+        + tail(f"@{'evicted' if loads else 'slowly'}.{row.index}")
+    )
+    refresh = f"  %done = call i64 {module.name_of(refresh_walks, 'noinline cold')}(ptr %hart)\n"
+    parts = {
+        "slow": body,
+        "refresh": refresh + tail(f"@slow.{row.index}"),
+        "unserved": unserved(module, row),
+        "slowly": slowly(module, row),
+    } | ({"evicted": evicted(module, row)} if loads else {})
+    return "".join(
+        define(f"{name}.{row.index}", lines, "noinline cold") for name, lines in parts.items()
+    )
+
+
+def unserved(module: Module, row: Instruction) -> str:
+    """Return lines that try again as is done where the TLB has another number of ways."""
+    access = ACCESSES[row.kind]
+    arguments = f"ptr %hart, i64 %va, i64 %masked, i64 {access}, i64 %stores"
+    return (
+        address_parts(row)
+        + f"""  %addend = call i64 {module.name_of(walk_other, "noinline cold")}({arguments})
+  switch i64 %addend, label %walked [ i64 0, label %slowly i64 {EVICTED_CODE}, label %evicted ]
+walked:
+"""
+        + access_with(module, row, "%addend")
+        + "slowly:\n"
+        + tail(f"@slowly.{row.index}")
+        + "evicted:\n"
+        + tail(f"@{'evicted' if access == LOAD else 'slowly'}.{row.index}")
+    )
+
+
+def evicted(module: Module, row: Instruction) -> str:
     """Return lines that go on after a load that has evicted the page being executed.
 
     They need an instruction behind it in the page, and one of the budget for it.
     """
     return (
-        f"""evicted:
-  %code.gone = icmp eq i64 %addend, {EVICTED_CODE}
-  %more = icmp ugt i64 %budget, 1
-  %may = and i1 %code.gone, %more
-  br i1 %may, label %behind, label %slowly
-behind:
-"""
+        virtual_address(row)
         + LENGTH.replace("%length", "%long")
         + PC
         + f"""  %bytes = lshr i64 %long, 3
-  %behind.it = add i64 %offset, %bytes
-  %in.page = icmp ult i64 %behind.it, 4096
-  br i1 %in.page, label %refetch, label %slowly
+  %behind = add i64 %offset, %bytes
+  %inside = icmp ult i64 %behind, 4096
+  %more = icmp ugt i64 %budget, 1
+  %may = and i1 %inside, %more
+  br i1 %may, label %refetch, label %slowly
 refetch:
+  %stores = lshr i64 %data, 32
 {read("walk_stamp")}  %stamp = add i64 %walk_stamp, %stores
-  %again = call preserve_mostcc i64 @refetch_apart(ptr %hart, i64 %va, i64 %stamp)
-  %fetched = icmp ne i64 %again, 0
+  %addend = call i64 {module.name_of(refetch, "noinline cold")}(ptr %hart, i64 %va, i64 %stamp)
+  %fetched = icmp ne i64 %addend, 0
   br i1 %fetched, label %walked, label %slowly
+walked:
 """
+        + access_with(module, row, "%addend")
+        + "slowly:\n"
+        + tail(f"@slowly.{row.index}")
     )
-
-
-def slow(module: Module, row: Instruction) -> str:
-    """Return the slow handler of a row: its executor, then dispatch from ``pc``."""
-    if row.kind in ACCESSES and fast(module, row):
-        first = define(f"slow.{row.index}", try_again(module, row), "noinline cold")
-        return first + define(f"slowly.{row.index}", slowly(module, row), "noinline cold")
-    return define(f"slow.{row.index}", slowly(module, row), "noinline cold")
 
 
 def slowly(module: Module, row: Instruction) -> str:

@@ -82,13 +82,7 @@ def generate(heat: int = 0, blocks: bool = False) -> str:
         walk_cache.lookup_entry,
     ):
         module.name_of(function, "alwaysinline")
-    for function in (
-        code_cache.refill,
-        code_cache.refetch,
-        code_cache.walk_other,
-        walk_cache.refresh_walks,
-    ):
-        module.name_of(function, "noinline cold")
+    module.name_of(code_cache.refill, "noinline cold")
     pairs = []
     for row in INSTRUCTIONS:
         module.chunks.append(handlers.slow(module, row))

@@ -7,7 +7,6 @@ from vlab.engines.machine_only import (
     execute_row,
     handler_address,
     in_register,
-    other_apart,
     peek16,
     peek32,
     peek64,
@@ -66,12 +65,9 @@ def _call_hart(name: str) -> Emit:
     return emit
 
 
-def _call_apart(name: str) -> Emit:
-    def emit(f: FunctionLowering, a: list[Value]) -> Value:
-        words = "".join(", i64 " + f.word(v) for v in a)
-        return Value(f.emit(f"call preserve_mostcc i64 @{name}(ptr %hart{words})"))
-
-    return emit
+def _refill_apart(f: FunctionLowering, a: list[Value]) -> Value:
+    words = "".join(", i64 " + f.word(v) for v in a)
+    return Value(f.emit(f"call preserve_mostcc i64 @refill_apart(ptr %hart{words})"))
 
 
 def _word_address(f: FunctionLowering, a: list[Value]) -> Value:
@@ -119,8 +115,7 @@ INTRINSICS: dict[object, Emit] = {
     poke64: _poke64,
     handler_address: _handler_address,
     execute_row: _execute_row,
-    refill_apart: _call_apart("refill_apart"),
-    other_apart: _call_apart("other_apart"),
+    refill_apart: _refill_apart,
     in_register: _in_register,
     word_address: _word_address,
     unlikely: _unlikely,

@@ -57,11 +57,6 @@ def refill_apart(hart: Hart, va: int, page: int, lookup: int, access: int, walke
     return _machine_code_only(hart, va, page, lookup, access, walked)
 
 
-def other_apart(hart: Hart, va: int, page: int, access: int, stamp: int) -> int:
-    """Call `vlab.engines.code_cache.walk_other`, which saves all registers itself."""
-    return _machine_code_only(hart, va, page, access, stamp)
-
-
 def word_address(hart: Hart, word: int) -> int:
     """Return the host address of a word of the record."""
     return _machine_code_only(hart, word)

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from vlab.engines.machine_only import (
     in_register,
-    other_apart,
     peek32,
     peek64,
     poke32,
@@ -29,6 +28,7 @@ from vlab.engines.machine_only import (
 )
 from vlab.isa.fields import (
     FETCH,
+    LOAD,
     MASK64,
     MPRV,
     PTE_A,
@@ -143,7 +143,8 @@ def enter_loop(hart: Hart) -> None:
 
 def walk_line(hart: Hart, va: int, access: int) -> int:
     """Return the host address of the line of an address and a kind of access."""
-    lines = hart.walk_lines + access * LINES * LINE_BYTES
+    kind = 0 if access == LOAD else 1 if access == STORE else 2  # loads wait for the address
+    lines = hart.walk_lines + kind * LINES * LINE_BYTES
     return in_register(lines + (va >> 12 & (LINES - 1)) * LINE_BYTES)
 
 
@@ -303,26 +304,28 @@ def walk_again(
     """
     line = walk_line(hart, va, access)
     if not serves(hart, line, page, ways, who, stamp):
-        return unserved(hart, va, page, lookup, access, 0, who, stamp)
+        return unserved(hart, va, page, lookup, access, 0, who)
     addend = peek64(line + ADDEND)
     if access == STORE:
         frame = ((page + addend - hart.ram_pointer) & MASK64) >> 12
         if peek64(hart.code_map + frame * 8) != 0:
-            return unserved(hart, va, page, lookup, access, 0, who, stamp)
+            return unserved(hart, va, page, lookup, access, 0, who)
     seen = peek64(line + SEEN_AGAIN)
     old = replace(hart, line, page, ways, seen)
     if old == 0:
-        return unserved(hart, va, page, lookup, access, 0, who, stamp)
+        return unserved(hart, va, page, lookup, access, 0, who)
+    loops = who == LOOP or who == READING_LOOP
     if unlikely(seen != 0):
-        entry = lookup if who == LOOP or who == READING_LOOP else lookup_entry(hart, va)
+        entry = lookup if loops else lookup_entry(hart, va)
         poke64(entry, NO_PAGE if access == STORE else page)
         poke64(entry + 8, page if access == STORE else NO_PAGE)
         poke64(entry + 24, addend)
-    if who == HANDLER or who == ANY_WAYS:
+    if not loops:
         hart.walks_again = hart.walks_again + 1
-    loops = who == LOOP or who == READING_LOOP
-    if unlikely(old == (hart.loop_tag if loops else hart.page_pc + 1)):
-        return unserved(hart, va, page, lookup, access, EVICTED_CODE, who, stamp)
+    gone = old if loops else old - 1
+    code = hart.loop_tag if loops else hart.page_pc
+    if unlikely(gone == code):
+        return unserved(hart, va, page, lookup, access, EVICTED_CODE, who)
     return addend
 
 
@@ -333,13 +336,11 @@ def lookup_entry(hart: Hart, va: int) -> int:
 
 
 def unserved(
-    hart: Hart, va: int, page: int, lookup: int, access: int, walked: int, who: int, stamp: int
+    hart: Hart, va: int, page: int, lookup: int, access: int, walked: int, who: int
 ) -> int:
     """Return what `walk_again` does if it could not serve, or has evicted the page executed."""
     if who == LOOP or who == READING_LOOP:
         return refill_apart(hart, va, page, lookup, access, walked)
-    if who == HANDLER and walked != EVICTED_CODE:
-        return other_apart(hart, va, page, access, stamp)
     return walked
 
 
