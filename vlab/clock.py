@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vlab.words import moved
+from vlab.words import moved, shared_word
 
 FREQUENCY = 1_000_000_000
 """Cycles a second of the modelled hart."""
@@ -25,35 +25,12 @@ class Clock:
     All three are words in memory that is lent to machine code where that serves exits.
     """
 
+    now: int = shared_word("words", NOW, "Cycles since reset.")
+    charged: int = shared_word("words", CHARGED, "Cycles charged for monitors and devices.")
+    slept: int = shared_word("words", SLEPT, "Cycles slept.")
+
     def __init__(self) -> None:
         self.words = memoryview(bytearray(24)).cast("Q")
-
-    @property
-    def now(self) -> int:
-        """Cycles since reset."""
-        return self.words[NOW]
-
-    @now.setter
-    def now(self, cycles: int) -> None:
-        self.words[NOW] = cycles
-
-    @property
-    def charged(self) -> int:
-        """Cycles charged for what monitors and devices did."""
-        return self.words[CHARGED]
-
-    @charged.setter
-    def charged(self, cycles: int) -> None:
-        self.words[CHARGED] = cycles
-
-    @property
-    def slept(self) -> int:
-        """Cycles slept."""
-        return self.words[SLEPT]
-
-    @slept.setter
-    def slept(self, cycles: int) -> None:
-        self.words[SLEPT] = cycles
 
     def move_to(self, words: memoryview) -> None:
         """Keep the time in other words, the three of machine code's."""
@@ -62,7 +39,7 @@ class Clock:
     @property
     def time(self) -> int:
         """``mtime``: ticks since reset."""
-        return self.words[NOW] // CYCLES_PER_TICK
+        return self.now // CYCLES_PER_TICK
 
     @staticmethod
     def cycles(ticks: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import mmap
+from operator import attrgetter
 from typing import Any
 
 HUGE = 4 << 20
@@ -46,6 +47,22 @@ def moved(words: memoryview, to: memoryview) -> memoryview:
     """Return the words at another place, as which they go on."""
     to[:] = words
     return to
+
+
+def shared_word(holder: str, index: int, meaning: str) -> Any:
+    """Return a property that is one of the words in an object's attribute ``holder``.
+
+    They may be those of machine code (`moved`). A number that is no word raises `ValueError`.
+    """
+    words_of = attrgetter(holder)
+
+    def get(owner: Any) -> int:
+        return words_of(owner)[index]  # type: ignore[no-any-return]
+
+    def put(owner: Any, value: int) -> None:
+        words_of(owner)[index] = value
+
+    return property(get, put, doc=meaning)
 
 
 def clear(words: memoryview) -> None:

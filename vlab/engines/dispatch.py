@@ -51,7 +51,6 @@ def physical(offset: str) -> str:
 WORDS = "ptr %hart, i64 %va, i64 %page, i64 %lookup"
 """Arguments of what translates an address that missed the lookup."""
 
-
 REFILL = f"""define internal preserve_mostcc i64 @refill_apart(
     {WORDS}, i64 %access, i64 %walked) noinline cold {{
   %addend = call i64 @py.refill({WORDS}, i64 %access, i64 %walked)
@@ -64,10 +63,10 @@ registers to save."""
 
 def again(name: str, access: int, who: int) -> str:
     """Return the function that hot loops call for an access that missed the lookup."""
-    stamp = read("walk_stamp") if who == READING_LOOP else "  %walk_stamp = add i64 0, 0\n"
-    usual = f"i64 {USUAL_WAYS}, i64 {who}, i64 %walk_stamp"
+    reads, stamp = (read("walk_stamp"), "%walk_stamp") if who == READING_LOOP else ("", "0")
+    usual = f"i64 {USUAL_WAYS}, i64 {who}, i64 {stamp}"
     return f"""define internal preserve_mostcc i64 @{name}_again({WORDS}) {{
-{stamp}  %addend = call i64 @py.walk_again({WORDS}, i64 {access}, {usual})
+{reads}  %addend = call i64 @py.walk_again({WORDS}, i64 {access}, {usual})
   ret i64 %addend
 }}
 """

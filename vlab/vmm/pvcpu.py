@@ -13,6 +13,7 @@ from vlab.state import Hart
 from vlab.told import Told
 from vlab.vmm.shared_info import SharedInfo
 from vlab.vmm.spaces import AddressSpaces
+from vlab.words import shared_word
 
 A7 = 17
 
@@ -37,6 +38,9 @@ class PvCpu:
         The guest as its kernel sees it: privilege, traps and returns counted.
     """
 
+    seen: int = shared_word(
+        "attributed_word", 0, "Instructions of the hardware that are attributed already."
+    )
     entry = Told[int | None]()
 
     def __init__(self, hart: Hart, shared: SharedInfo, spaces: AddressSpaces) -> None:
@@ -46,18 +50,6 @@ class PvCpu:
         open_pmp(self.record)
         self.entry = None
         self.attributed_word = memoryview(bytearray(8)).cast("Q")
-
-    @property
-    def seen(self) -> int:
-        """Instructions of the hardware that are attributed already.
-
-        A word, which is lent to machine code where that serves exits.
-        """
-        return self.attributed_word[0]
-
-    @seen.setter
-    def seen(self, retired: int) -> None:
-        self.attributed_word[0] = retired
 
     @property
     def in_kernel(self) -> bool:

@@ -14,6 +14,7 @@ from vlab.told import Told
 from vlab.vmm.emulator import emulate
 from vlab.vmm.monitor import Monitor
 from vlab.vmm.shadow import ShadowFull, ShadowPaging, Space
+from vlab.words import shared_word
 
 
 class VirtualCpuMonitor(Monitor):
@@ -27,6 +28,9 @@ class VirtualCpuMonitor(Monitor):
         The shadow page tables.
     """
 
+    attributed: int = shared_word(
+        "attributed_word", 0, "Instructions of the hardware that are the virtual CPU's already."
+    )
     loaded = Told[Space | None]()
     """The shadow in use when `space` was last looked at or set."""
 
@@ -37,18 +41,6 @@ class VirtualCpuMonitor(Monitor):
         shadow.on_release = lambda: machine.charge("shadow_flushes")
         self.hart.intercept = MASK64
         self.attributed_word = memoryview(bytearray(8)).cast("Q")
-
-    @property
-    def attributed(self) -> int:
-        """Instructions of the hardware that are the virtual CPU's already.
-
-        A word, which is lent to machine code where that serves exits.
-        """
-        return self.attributed_word[0]
-
-    @attributed.setter
-    def attributed(self, retired: int) -> None:
-        self.attributed_word[0] = retired
 
     @property
     def space(self) -> Space | None:
