@@ -57,14 +57,8 @@ def lowered() -> dict[str, int]:
         f"define i64 @copy(ptr %hart, i64 %stencil, i64 %place) {{\n"
         f"  %r = call i64 {copy}(ptr %hart, i64 %stencil, i64 %place)\n  ret i64 %r\n}}\n"
     )
-    jit = llvm.create_lljit_compiler(use_jit_link=object_cache.in_one_piece())
-    builder = llvm.JITLibraryBuilder().add_object_img(object_cache.compile_object(module.text()))
-    names = ("translate", "copy", "handlers")
-    for name in names:
-        builder.export_symbol(name)
-    library = builder.link(jit, "translator")
-    object_cache.keep_alive(jit, library)
-    found = {name: library[name] for name in names}
+    image = object_cache.compile_object(module.text())
+    found = object_cache.link("translator", image, ["translate", "copy", "handlers"])
     table = (ctypes.c_uint64 * HANDLERS).from_address(found["handlers"])
     table[:] = [AWAY + 16 * index for index in range(HANDLERS)]
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from vlab.engines import hot_loops, object_cache
+from vlab.engines.executable import processor
 from vlab.engines.loops import find_loop
 
 RUN = "import vlab; r = vlab.run('hello', mode='fullvirt'); print(r.exit_code, r.cycles.total)"
@@ -131,7 +131,7 @@ def test_a_warm_process_enters_its_loops_without_llvm(with_loops: tuple[Path, li
 
 def object_loader_serves() -> bool:
     """Return whether cached code is loaded without LLVM on this host."""
-    return sys.platform.startswith("linux") and platform.machine() == "x86_64"
+    return sys.platform in ("linux", "win32") and processor() == "x86_64"
 
 
 def copied(cache: Path, target: Path, loops: bytes | None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import platform
 import random
 import subprocess
 import sys
@@ -13,8 +12,9 @@ import pytest
 
 from vlab.elf import HEADER, SECTION
 from vlab.engines import object_cache, object_loader
+from vlab.engines.executable import processor
 
-SERVED = sys.platform.startswith("linux") and platform.machine() == "x86_64"
+SERVED = sys.platform in ("linux", "win32") and processor() == "x86_64"
 pytestmark = pytest.mark.skipif(not SERVED, reason="this host's objects are left to LLVM")
 
 CASES = "\n".join(f"    i64 {n}, label %case.{n}" for n in range(6))
@@ -44,9 +44,9 @@ define i64 @by_table(i64 %n, i64 %x) {{
   ret i64 %v
 }}
 define i64 @filled(i64 %n, i64 %x) {{
-  %room = alloca [4096 x i8]
+  %room = alloca [2048 x i8]
   %byte = trunc i64 %x to i8
-  call void @llvm.memset.p0.i64(ptr %room, i8 %byte, i64 4096, i1 false)
+  call void @llvm.memset.p0.i64(ptr %room, i8 %byte, i64 2048, i1 false)
   %p = getelementptr i8, ptr %room, i64 %n
   %v = load volatile i64, ptr %p
   ret i64 %v

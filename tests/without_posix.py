@@ -6,6 +6,7 @@ platform, too; ``os.name`` stays, because `pathlib` makes its classes by it.
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import multiprocessing
 import os
@@ -66,6 +67,37 @@ def replace_closed_only(source: str, target: str) -> None:
 
 
 REPLACE = os.replace
+
+
+class Kernel32:
+    """Windows's functions for memory, with this host's."""
+
+    denies = False
+
+    def __init__(self) -> None:
+        self.given: dict[int, mmap.mmap] = {}
+
+        def allocate(at: None, size: int, kind: int, protection: int) -> int | None:
+            if self.denies:
+                return None
+            assert (at, kind, protection) == (None, 0x1000 | 0x2000, 0x40)
+            memory = mmap.mmap(-1, size, prot=EVERYTHING)
+            address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+            self.given[address] = memory
+            return address
+
+        def free(address: int, size: int, kind: int) -> bool:
+            assert (size, kind) == (0, 0x8000)
+            return self.given.pop(address, None) is not None
+
+        self.VirtualAlloc: Any = allocate
+        self.VirtualFree: Any = free
+
+
+EVERYTHING = mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC
+KERNEL32 = Kernel32()
+ctypes.WinDLL = lambda name, use_last_error: {"kernel32": KERNEL32}[name]  # type: ignore[attr-defined]
+ctypes.get_last_error = lambda: 1655  # type: ignore[attr-defined]
 
 for module in MODULES:
     sys.modules[module] = None  # type: ignore[assignment]

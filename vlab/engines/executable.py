@@ -11,7 +11,9 @@ import ctypes
 import mmap
 import platform
 import sys
+import weakref
 from functools import cache
+from typing import Any
 
 from vlab.errors import VlabError
 
@@ -31,8 +33,10 @@ def processor() -> str | None:
     return NAMES.get(platform.machine().lower())
 
 
-def executable_memory(size: int) -> mmap.mmap:
-    """Return memory that can be written and executed."""
+def executable_memory(size: int) -> Any:
+    """Return a buffer that can be written and executed, for as long as somebody has it."""
+    if sys.platform == "win32":
+        return _of_windows(size)
     if not sys.platform.startswith("linux"):
         raise NoExecutableMemoryError(f"executable memory on {sys.platform} is not served yet")
     try:
@@ -41,6 +45,27 @@ def executable_memory(size: int) -> mmap.mmap:
         raise NoExecutableMemoryError(
             f"the host denies executable memory ({error.strerror})"
         ) from error
+
+
+COMMIT_AND_RESERVE, RELEASE, EXECUTE_READWRITE = 0x3000, 0x8000, 0x40
+"""What ``VirtualAlloc`` and ``VirtualFree`` are asked for ("Memory Protection Constants")."""
+
+
+def _of_windows(size: int) -> Any:
+    """Return the same from Windows, whose `mmap` has no memory of this kind."""
+    kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+    allocate, free = kernel.VirtualAlloc, kernel.VirtualFree
+    pointer, size_t, dword = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint32
+    allocate.restype, allocate.argtypes = pointer, (pointer, size_t, dword, dword)
+    free.argtypes = pointer, size_t, dword
+    at = allocate(None, size, COMMIT_AND_RESERVE, EXECUTE_READWRITE)
+    if not at:
+        error = ctypes.get_last_error()
+        raise NoExecutableMemoryError(f"the host denies executable memory (error {error})")
+    memory = (ctypes.c_ubyte * size).from_address(at)
+    # Not when the process ends: what is called then may lie there.
+    weakref.finalize(memory, free, at, 0, RELEASE).atexit = False
+    return memory
 
 
 @cache

@@ -94,18 +94,26 @@ def optimize(text: str, machine: Any, triple: str, passes: Passes | None = None)
     return module
 
 
+def host_triple() -> str:
+    """Return LLVM's name of this host; on Windows, of objects in the format that `link` loads."""
+    import llvmlite.binding as llvm
+
+    triple = str(llvm.get_process_triple())
+    return f"{triple}-elf" if sys.platform == "win32" else triple
+
+
 def compile_object(text: str, passes: Passes | None = None) -> bytes:
     """Compile LLVM IR text to an object file for this host."""
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    target = llvm.Target.from_default_triple()
+    triple = host_triple()
+    target = llvm.Target.from_triple(triple)
     machine = target.create_target_machine(opt=2, reloc="pic", codemodel="small", jit=True)
-    module = optimize(text, machine, llvm.get_process_triple(), passes)
+    module = optimize(text, machine, triple, passes)
     for function in module.functions:
-        # Nothing throws; and unwind tables of Windows must lie within 4 GiB of all their code.
-        function.add_function_attribute("nounwind")
+        function.add_function_attribute("nounwind")  # nothing throws: no unwind tables
     return machine.emit_object(module)
 
 
@@ -131,16 +139,6 @@ def _keep(path: Path, code: bytes) -> None:
             os.replace(temporary, path)
         finally:
             Path(temporary).unlink(missing_ok=True)
-
-
-def in_one_piece() -> bool:
-    """Return whether an object's sections are loaded side by side, as LLVM's JITLink does.
-
-    Code reaches its data within 2 or 4 GiB only, and LLVM's older linker, which gives each
-    section a mapping of its own, ends the process where they come to lie further apart. JITLink
-    cannot load what is compiled for Windows.
-    """
-    return sys.platform != "win32"
 
 
 _ALIVE: list[object] = []
@@ -235,7 +233,10 @@ def _link_by_llvm(name: str, code: bytes, symbols: list[str]) -> Library:
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    jit = llvm.create_lljit_compiler(use_jit_link=in_one_piece())
+    # Code reaches its data within 2 or 4 GiB only. JITLink lays an object's sections side by side;
+    # LLVM's older linker does not, and ends the process where they come to lie further apart.
+    # llvmlite has JITLink everywhere but on Windows.
+    jit = llvm.create_lljit_compiler(use_jit_link=sys.platform != "win32")
     builder = llvm.JITLibraryBuilder().add_object_img(code)
     for symbol in symbols:
         builder.export_symbol(symbol)

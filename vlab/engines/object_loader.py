@@ -1,6 +1,6 @@
 """A loader of cached objects, so that a process which compiles nothing needs no LLVM.
 
-It knows ELF64 for x86-64 Linux and the few kinds of relocations that our own objects have (System V
+It knows ELF64 for x86-64 and the few kinds of relocations that our own objects have (System V
 ABI, chapter 4, and its AMD64 supplement, section 4.4). Whatever else an object holds is
 refused: LLVM then loads it.
 """
@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import ctypes
 import mmap
-import platform
 import struct
-import sys
+from typing import Any
 
 from vlab.elf import HEADER, IDENT, SECTION, SYMBOL, SYMTAB, UNDEFINED
-from vlab.engines.executable import NoExecutableMemoryError, executable_memory
+from vlab.engines.executable import NoExecutableMemoryError, executable_memory, processor
 from vlab.words import address
 
 RELOCATION = struct.Struct("<QIIq")
@@ -33,18 +32,22 @@ MALFORMED = (struct.error, LookupError, ValueError, OverflowError)
 """What reading an object raises where it does not say what an object must."""
 
 
+OUTSIDE = {"memset": ctypes.memset}
+"""Functions of the C library that objects call."""
+
+
 class UnknownObjectError(Exception):
     """An object that only LLVM can load."""
 
 
-def load(image: bytes) -> tuple[dict[str, int], mmap.mmap]:
+def load(image: bytes) -> tuple[dict[str, int], Any]:
     """Put an object into executable memory.
 
     Returns
     -------
     addresses : dict
         Of its symbols by name.
-    memory : mmap.mmap
+    memory : buffer
         Where it is, to be kept as long as its code may run.
 
     Raises
@@ -52,7 +55,7 @@ def load(image: bytes) -> tuple[dict[str, int], mmap.mmap]:
     UnknownObjectError
         If this host, or anything in the object, is not what this loader is for.
     """
-    if not sys.platform.startswith("linux") or platform.machine() != "x86_64":
+    if processor() != "x86_64":
         raise UnknownObjectError("another host")
     try:
         return _load(image)
@@ -75,7 +78,8 @@ def _load(image: bytes) -> tuple[dict[str, int], mmap.mmap]:
     base = address(memory)
     stubs = {}
     for name in outside:
-        memory[end : end + 14] = JUMP + _of_the_process(name).to_bytes(8, "little")
+        function = ctypes.cast(OUTSIDE[name], ctypes.c_void_p).value or 0
+        memory[end : end + 14] = JUMP + function.to_bytes(8, "little")
         stubs[name] = base + end
         end += 16
     for n, place in places.items():
@@ -109,16 +113,7 @@ def _places(sections: list[tuple[int, ...]]) -> tuple[dict[int, int], int]:
     return places, end + -end % 16
 
 
-def _of_the_process(name: str) -> int:
-    """Return the address of a function of the C library."""
-    try:
-        function = getattr(ctypes.CDLL(None), name)
-    except AttributeError:
-        raise UnknownObjectError(f"{name} is not in this process") from None
-    return ctypes.cast(function, ctypes.c_void_p).value or 0
-
-
-def _relocate(memory: mmap.mmap, base: int, place: int, entries: bytes, values: list[int]) -> None:
+def _relocate(memory: Any, base: int, place: int, entries: bytes, values: list[int]) -> None:
     words, distances = struct.Struct("<Q"), struct.Struct("<i")
     for offset, kind, symbol, addend in RELOCATION.iter_unpack(entries):
         at, value = place + offset, values[symbol]

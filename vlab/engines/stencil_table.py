@@ -76,9 +76,7 @@ def stencil_objects(triple: str) -> list[bytes]:
 
 def compile_stencils(triple: str | None = None) -> bytes:
     """Return the stencils for this host, or the one that is given, packed."""
-    import llvmlite.binding as llvm
-
-    triple = triple or llvm.get_process_triple()
+    triple = triple or object_cache.host_triple()
     return pack(triple, stencil_objects(triple))
 
 

@@ -44,7 +44,7 @@ def unavailable() -> str | None:
     if processor() is None:
         return f"there are no stencils for {platform.machine() or 'this processor'} yet"
     try:
-        executable_memory(mmap.PAGESIZE).close()
+        executable_memory(mmap.PAGESIZE)
         runtime()
     except NoExecutableMemoryError as error:
         return str(error)
