@@ -50,7 +50,7 @@ def test_only_save_changes_the_file(tmp_path: Path) -> None:
     disk.save()
     assert not disk.dirty
     assert path.read_bytes() == b"y" * SECTOR + before[SECTOR:]
-    assert path.stat().st_mode & 0o777 == 0o640
+    assert os.name != "posix" or path.stat().st_mode & 0o777 == 0o640
     assert os.listdir(tmp_path) == [path.name]
 
 
@@ -76,7 +76,10 @@ def test_a_failed_save_leaves_the_file_alone(
 def test_a_link_to_an_image_stays_a_link(tmp_path: Path) -> None:
     """Saving through a symbolic link changes the file that it names."""
     path, link = image_file(tmp_path), tmp_path / "link"
-    link.symlink_to(path)
+    try:
+        link.symlink_to(path)
+    except OSError:
+        pytest.skip("this user may make no symbolic links")
     disk = DiskImage.open(link)
     disk.write(0, bytes(SECTOR))
     disk.save()

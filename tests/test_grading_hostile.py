@@ -158,6 +158,7 @@ def test_a_process_that_does_not_read_blocks_nobody() -> None:
         submission.remove()
 
 
+@LINUX
 def test_prints_without_end_are_cut_and_harm_no_honest_answer() -> None:
     """A function that prints more than is kept still answers."""
     submission = Submission(
@@ -187,7 +188,11 @@ def test_a_check_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
-    "end", ["import os; os._exit(0)", "import ctypes; ctypes.string_at(0)"], ids=["exit", "crash"]
+    "end",
+    [
+        pytest.param("import os; os._exit(0)", id="exit"),
+        pytest.param("import ctypes; ctypes.string_at(0)", id="crash", marks=LINUX),
+    ],
 )
 def test_a_cell_that_ends_the_process_is_left_out(end: str, checks: list[Check]) -> None:
     """The cells beside it count; the reason names the cell."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 import time
@@ -293,7 +292,7 @@ def test_control_c_stops_between_two_moments() -> None:
     """An interrupted session goes on as if nothing had happened, and Python's handler is back."""
     before = signal.getsignal(signal.SIGINT)
     session = vlab.session("syscall", "fullvirt", n=200_000)
-    timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
+    timer = threading.Timer(0.05, signal.raise_signal, (signal.SIGINT,))
     timer.start()
     assert session.run().reason == "interrupted"
     assert signal.getsignal(signal.SIGINT) is before

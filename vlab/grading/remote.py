@@ -38,7 +38,9 @@ PIECE = getattr(select, "PIPE_BUF", 0)
 
 def environment() -> dict[str, str]:
     """Return the little of the environment that a submission gets."""
-    kept = ("SYSTEMROOT", "PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+    # On Windows nothing else says what processor it is, by which the engines' code is chosen.
+    processor = ("PROCESSOR_ARCHITECTURE", "PROCESSOR_ARCHITEW6432")
+    kept = ("SYSTEMROOT", "PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", *processor)
     return {"PYTHONHASHSEED": "0"} | {n: os.environ[n] for n in kept if n in os.environ}
 
 

@@ -92,17 +92,17 @@ class ModeRace(Drawn):
         """Let the race go on until it is over or paused."""
         race = self._ready()
         self._playing = True
-        before = time.monotonic()
+        before = time.perf_counter()
         while self._going_on() and not race.over:
-            now = time.monotonic()
+            now = time.perf_counter()
             wanted = int(race.length * min(now - before, 4 * FRAME_S) / self._seconds)
             before = now
             way = self._go(min(wanted, self._longest) + 1, now + FRAME_S)
-            self._longest = self._allowed(way, time.monotonic() - now)
+            self._longest = self._allowed(way, time.perf_counter() - now)
             done = min(1.0, race.time / race.length)
             view = {**self.view, "frame": race.frame(), "playing": True}
             self._tell(view, fraction=done, text="playing")
-            time.sleep(max(0.0, FRAME_S - (time.monotonic() - now)))
+            time.sleep(max(0.0, FRAME_S - (time.perf_counter() - now)))
         self._playing = False
         self.show(frame=race.frame(), playing=False)
 
@@ -149,14 +149,18 @@ class ModeRace(Drawn):
         How much the host does in a modelled cycle changes from one moment to the next.
         """
         gone, part = 0, way // PARTS + 1
-        while gone < way and self._going_on() and (not gone or time.monotonic() < deadline):
+        while gone < way and self._going_on() and (not gone or time.perf_counter() < deadline):
             self._move(part)
             gone += part
         return gone
 
     def _allowed(self, way: int, took: float) -> int:
-        """Return how far to go at once next: what takes a frame at the pace of the last way."""
-        return min(2 * way + self._ready().length // STEPS, int(way * FRAME_S / took) + 1)
+        """Return how far to go at once next: what takes a frame at the pace of the last way.
+
+        (A way may take no time at all by the host's clock.)
+        """
+        most = 2 * way + self._ready().length // STEPS
+        return min(most, int(way * FRAME_S / took) + 1) if took else most
 
     # -- results --------------------------------------------------------------------------
 
