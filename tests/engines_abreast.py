@@ -36,7 +36,7 @@ HOST_ONLY = {
     "stencil_holes", "row_kinds", "holes", "decode_buckets", "decode_rows", "decode_rvc",
     "handlers", "scratch_slot", "walk_lines", "walk_mode", "walks_again", "walks_short",
     "usual_mode", "loop_tag", "walk_stamp", "walk_stale", "tlb_seen",
-    "halt_list", "halt_count", "halting",
+    "halt_list", "halt_count", "halting", "near",
     "fast", "fast_used", "data_set", "fetch_set", "bits", "length", "fault", "fault_address",
     "value", "last_address", "walk_level", "walk_address",
     "exit_addr", "exit_size", "exit_value", "exit_reg", "exit_signed",

@@ -7,6 +7,8 @@ from engines_abreast import Looping
 from table_churn import SHARED as SHARED_BUT_REGISTERS
 from table_churn import USABLE, run
 
+from vlab.engines.code_cache import FIRST_ROW, FOLLOW
+from vlab.engines.hot_loops import peek
 from vlab.engines.interpreter import Interpreter
 from vlab.engines.python import PythonEngine
 from vlab.engines.tiered import unavailable
@@ -15,6 +17,7 @@ from vlab.isa.assembler import assemble
 from vlab.isa.fields import PTE_V, PTE_X, SATP_SV39, M, S, U
 from vlab.isa.mmu import update_regime
 from vlab.isa.pmp import pmp_update
+from vlab.isa.table import BY_NAME
 from vlab.memory import PhysicalMemory
 from vlab.state import LAYOUT, Hart
 
@@ -186,6 +189,69 @@ def test_code_that_moves_while_it_is_evicted(more: str, times: int) -> None:
             there = [hart.words[word : word + count].tolist() for hart in harts]
             assert there[1:] == there[:-1], name
     assert harts[0].x[20] > 4000
+
+
+CHAIN = """
+outer:
+    mv t0, s10
+    li a6, 200
+again:
+    ld t0, {imm}(t0)
+    add s4, s4, t0
+    addi a6, a6, -1
+    bnez a6, again
+    xor t5, t5, s6
+    sd t5, 0(s7)
+    addi s11, s11, -1
+    bnez s11, outer
+    ecall
+"""
+"""A chain of pointers through pages; now and then one of them lies elsewhere."""
+
+FRAME_OF = {
+    "row": {},
+    "but one": {1: 60},
+    "scattered": {n: 41 + 7 * n % 86 for n in range(PAGES) if n != 3},
+}
+
+
+@pytest.mark.skipif(bool(unavailable()), reason=f"no translator: {unavailable()}")
+@pytest.mark.parametrize("imm", [0, 24, -8])
+@pytest.mark.parametrize("pages", [6, PAGES])
+@pytest.mark.parametrize("frames", FRAME_OF)
+def test_a_chain_is_followed_through_the_pages_where_they_are(
+    frames: str, pages: int, imm: int
+) -> None:
+    """Where a load most likely loads from is compared; a load for which it fails often gives up."""
+    engines = PythonEngine(), Interpreter(), Looping(1)
+    source = CHAIN.format(imm=imm)
+    harts = [machine(engine, source, "leaf") for engine in engines]
+    frame_of = {n: n for n in range(pages)} | FRAME_OF[frames]
+    for engine, hart in zip(engines, harts, strict=True):
+        hart.x[26] = hart.x[5] = DATA + 0x800
+        if frames == "row":
+            hart.x[22] = 0  # page 3 stays where it is
+        for page, frame in [*frame_of.items(), (4, 40)]:  # where page 3 lies half of the time
+            to = DATA + 4096 * ((page + 1) % pages) + 0x800
+            place = FRAMES + 4096 * frame
+            hart.memory.write(place + 0x800 + imm, to.to_bytes(8, "little"))
+            if frame != 40:
+                entry = place >> 2 | USABLE
+                hart.memory.write(LEAVES + 8 * page, entry.to_bytes(8, "little"))
+        for _ in range(200):
+            engine.run(hart, 1000)
+            if hart.exit_cause == 9:
+                break
+    for name, (word, count) in LAYOUT.items():
+        if SHARED_BUT_REGISTERS[word] or name == "x":
+            there = [hart.words[word : word + count].tolist() for hart in harts]
+            assert there[1:] == there[:-1], name
+    assert harts[0].x[27] == 0
+    if frames != "but one":
+        slot = harts[1].page_slots + 8 * len(assemble(source.split("again:")[0]).code)
+        usual = FIRST_ROW + 2 * BY_NAME["ld"].index
+        expected = FOLLOW if frames == "row" else usual
+        assert peek(slot) == peek(harts[1].handlers + 8 * expected)
 
 
 @pytest.mark.parametrize("priv", [U, S, M])

@@ -184,8 +184,8 @@ FIELDS: tuple[tuple[str, int, str], ...] = (
     ("code_bytes", 1, "counter"),
     ("blocks_dropped", 1, "counter"),
     ("code_flushes", 1, "counter"),
-    # hot loops (vlab/engines/loop_code.py)
-    ("near", 16, "addends that loads of hot loops found last"),
+    # chains of pointers (vlab/engines/following.py, loop_code.py)
+    ("near", 16, "addends that loads found last"),
 )
 
 

@@ -45,17 +45,18 @@ from vlab.state import FAST_ENTRIES, FAST_WORDS, LAYOUT, Hart
 
 (
     DECODE, ILLEGAL, CROSS, NEXT_PAGE, DISPATCH, HEAT, HALT, LOAD_AGAIN, STORE_AGAIN, READ_AGAIN,
-) = range(10)  # fmt: skip
+    FOLLOW,
+) = range(11)  # fmt: skip
 """Handlers that belong to no row, by their index in the handler table."""
 
-FIRST_ROW = 10
+FIRST_ROW = 11
 STEP = 3
 """Result of `enter_page`: the page cannot be cached, execute one instruction without."""
 
 SCRATCH = LAYOUT["scratch_slot"][0]
 NO_ROW = MASK64
 WRITES_UNTIL_DATA = 256
-SLTI = BY_NAME["slti"].index
+SLTI, LD = BY_NAME["slti"].index, BY_NAME["ld"].index
 B_FORMAT, J_FORMAT = FORMATS.index("B"), FORMATS.index("J")
 
 
@@ -322,8 +323,10 @@ def decode_slot(hart: Hart, slot: int, offset: int) -> None:
     variant = 1 if peek64(row + 16) == SLTI and rd == 32 and rs1 == 0 else 0
     if form == B_FORMAT or form == J_FORMAT:
         variant = 1 if (offset + imm) & MASK64 < 4096 else 0
-    handler = hart.handlers + 8 * (FIRST_ROW + 2 * peek64(row + 16) + variant)
-    poke64(slot, peek64(handler))
+    handler = FIRST_ROW + 2 * peek64(row + 16) + variant
+    if peek64(row + 16) == LD and rd == rs1:
+        handler = FOLLOW
+    poke64(slot, peek64(hart.handlers + 8 * handler))
     poke64(slot + 8, rd | rs1 << 8 | rs2 << 16 | length * 8 << 24 | (imm & 0xFFFFFFFF) << 32)
 
 

@@ -140,7 +140,7 @@ near:
 
 
 def lookup(tag_word: int, width: int) -> str:
-    """Return lines that find ``%host`` for ``%va``, or go to label ``slow``."""
+    """Return lines that find the ``%addend`` of ``%va``, or go to label ``slow``."""
     return (
         read("data_set")
         + f"""  %page = lshr i64 %va, 12
@@ -156,10 +156,15 @@ def lookup(tag_word: int, width: int) -> str:
 fast:
   %addend.p = getelementptr i64, ptr %entry, i64 3
   %addend = load i64, ptr %addend.p
-  %sum = add i64 %va, %addend
-  %host = inttoptr i64 %sum to ptr
 """
     )
+
+
+def host_address(addend: str = "%addend") -> str:
+    """Return lines that compute ``%host`` of ``%va``, also as a number ``%sum``."""
+    return f"""  %sum = add i64 %va, {addend}
+  %host = inttoptr i64 %sum to ptr
+"""
 
 
 def fast_access(module: Module, row: Instruction) -> str:
@@ -168,7 +173,7 @@ def fast_access(module: Module, row: Instruction) -> str:
     body = (
         virtual_address(row)
         + lookup(0 if reads else 1, row.width)
-        + ACCESS[row.kind](module, row)
+        + access_with(module, row)
         + "slow:\n"
         + tail(f"@slow.{row.index}")
     )
@@ -285,11 +290,9 @@ def address_parts(row: Instruction) -> str:
     )
 
 
-def access_with(module: Module, row: Instruction, addend: str) -> str:
+def access_with(module: Module, row: Instruction, addend: str = "%addend") -> str:
     """Return lines that carry an access out and go on; ``addend`` leads to the host's address."""
-    return f"""  %sum = add i64 %va, {addend}
-  %host = inttoptr i64 %sum to ptr
-""" + ACCESS[row.kind](module, row)
+    return host_address(addend) + ACCESS[row.kind](module, row)
 
 
 def slow(module: Module, row: Instruction) -> str:
@@ -300,8 +303,27 @@ def slow(module: Module, row: Instruction) -> str:
     if row.kind not in ACCESSES or not fast(module, row):
         return define(f"slow.{row.index}", slowly(module, row), "noinline cold")
     loads = ACCESSES[row.kind] == LOAD
+    body = by_walk(row, access_with(module, row), f"refresh.{row.index}")
+    refresh = f"  %done = call i64 {module.name_of(refresh_walks, 'noinline cold')}(ptr %hart)\n"
+    parts = {
+        "slow": body,
+        "refresh": refresh + tail(f"@slow.{row.index}"),
+        "unserved": unserved(module, row),
+        "slowly": slowly(module, row),
+    } | ({"evicted": evicted(module, row)} if loads else {})
+    return "".join(
+        define(f"{name}.{row.index}", lines, "noinline cold") for name, lines in parts.items()
+    )
+
+
+def by_walk(row: Instruction, walked: str, refresh: str) -> str:
+    """Return lines that go on with ``walked`` if a remembered walk gives the ``%addend``.
+
+    ``refresh``: the handler that goes on if there may be none that is true.
+    """
+    loads = ACCESSES[row.kind] == LOAD
     walk = f"@{'load' if loads else 'store'}_walk(ptr %hart, i64 %va, i64 %masked, i64 %stores)"
-    body = (
+    return (
         read("walk_stale")
         + """  %stale = icmp ne i64 %walk_stale, 0
   br i1 %stale, label %refresh, label %walk, !prof !0
@@ -316,23 +338,13 @@ else:
   br i1 %gone, label %evicted, label %unserved
 walked:
 """
-        + access_with(module, row, "%addend")
+        + walked
         + "refresh:\n"
-        + tail(f"@refresh.{row.index}")
+        + tail(f"@{refresh}")
         + "unserved:\n"
         + tail(f"@unserved.{row.index}")
         + "evicted:\n"
         + tail(f"@{'evicted' if loads else 'slowly'}.{row.index}")
-    )
-    refresh = f"  %done = call i64 {module.name_of(refresh_walks, 'noinline cold')}(ptr %hart)\n"
-    parts = {
-        "slow": body,
-        "refresh": refresh + tail(f"@slow.{row.index}"),
-        "unserved": unserved(module, row),
-        "slowly": slowly(module, row),
-    } | ({"evicted": evicted(module, row)} if loads else {})
-    return "".join(
-        define(f"{name}.{row.index}", lines, "noinline cold") for name, lines in parts.items()
     )
 
 
@@ -346,7 +358,7 @@ def unserved(module: Module, row: Instruction) -> str:
   switch i64 %addend, label %walked [ i64 0, label %slowly i64 {EVICTED_CODE}, label %evicted ]
 walked:
 """
-        + access_with(module, row, "%addend")
+        + access_with(module, row)
         + "slowly:\n"
         + tail(f"@slowly.{row.index}")
         + "evicted:\n"
@@ -377,7 +389,7 @@ refetch:
   br i1 %fetched, label %walked, label %slowly
 walked:
 """
-        + access_with(module, row, "%addend")
+        + access_with(module, row)
         + "slowly:\n"
         + tail(f"@slowly.{row.index}")
     )

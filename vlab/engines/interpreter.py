@@ -43,7 +43,15 @@ def generate(heat: int = 0, blocks: bool = False) -> str:
     blocks
         Whether the emulated translator is told of the blocks that are entered.
     """
-    from vlab.engines import code_cache, dispatch, halting, handlers, translator, walk_cache
+    from vlab.engines import (
+        code_cache,
+        dispatch,
+        following,
+        halting,
+        handlers,
+        translator,
+        walk_cache,
+    )
     from vlab.engines.intrinsics import INTRINSICS, PRELUDE
     from vlab.engines.lowering import Module
     from vlab.isa import counting, execute
@@ -92,9 +100,10 @@ def generate(heat: int = 0, blocks: bool = False) -> str:
         first = f"@op.{row.index}" if fast else f"@slow.{row.index}"
         second = f"@near.{row.index}" if row.kind in ("branch", "jal") else f"@slow.{row.index}"
         pairs += [first, second]
+    module.chunks.append(following.generate(module))
     hot = "@heat" if heat else "@decode"
     table = ["@decode", "@illegal", "@cross", "@next_page", "@dispatch", hot]
-    table += ["@halt", "@load_again", "@store_again", "@read_again", *pairs]
+    table += ["@halt", "@load_again", "@store_again", "@read_again", "@follow", *pairs]
     entries = ", ".join(f"ptr {name}" for name in table)
     executors = [module.name_of(f) for f in handlers.executors()]
     module.chunks.append(

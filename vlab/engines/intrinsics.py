@@ -7,6 +7,7 @@ from vlab.engines.machine_only import (
     execute_row,
     handler_address,
     in_register,
+    no_status,
     peek16,
     peek32,
     peek64,
@@ -79,6 +80,12 @@ def _in_register(f: FunctionLowering, a: list[Value]) -> Value:
     return Value(f.emit(f"freeze i64 {f.word(a[0])}"))
 
 
+def _no_status(f: FunctionLowering, a: list[Value]) -> Value:
+    word = f.word(a[0])
+    f.do(f"call void @llvm.assume(i1 {f.emit(f'icmp ugt i64 {word}, 1')})")
+    return Value(word)
+
+
 def _unlikely(f: FunctionLowering, a: list[Value]) -> Value:
     return Value(f.emit(f"call i1 @llvm.expect.i1(i1 {a[0].text}, i1 false)"), "i1")
 
@@ -117,6 +124,7 @@ INTRINSICS: dict[object, Emit] = {
     execute_row: _execute_row,
     refill_apart: _refill_apart,
     in_register: _in_register,
+    no_status: _no_status,
     word_address: _word_address,
     unlikely: _unlikely,
     physical.load_ram: _call_hart("load_ram"),
@@ -342,9 +350,9 @@ CLEAR_FAST = _clear_fast()
 """What functions need that change a translation."""
 
 PRELUDE = (
-    "declare void @llvm.clear_cache(ptr, ptr)\ndeclare i1 @llvm.expect.i1(i1, i1)\n"
-    + ARITHMETIC
-    + _ram_access()
-    + CLEAR_FAST
+    "declare void @llvm.clear_cache(ptr, ptr)\n"
+    "declare i1 @llvm.expect.i1(i1, i1)\n"
+    "declare void @llvm.assume(i1)\n"
+    f"{ARITHMETIC}{_ram_access()}{CLEAR_FAST}"
 )
 """What every lowered function may call."""

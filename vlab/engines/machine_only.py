@@ -67,6 +67,11 @@ def in_register(value: int) -> int:
     return _machine_code_only(value)
 
 
+def no_status(value: int) -> int:
+    """Return a value, of which LLVM may take that it is neither 0 nor 1."""
+    return _machine_code_only(value)
+
+
 def unlikely(condition: bool) -> bool:
     """Return a condition, whose way LLVM is to put aside."""
     return _machine_code_only(condition) != 0

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from vlab.engines.atomics import ACCESSES, exchange
 from vlab.engines.csrs import COUNTERS, PLACES, access, by_immediate, known_beforehand
-from vlab.engines.handlers import LOAD_UNIT, STORE_UNIT, lookup, meaning
+from vlab.engines.handlers import LOAD_UNIT, STORE_UNIT, host_address, lookup, meaning
 from vlab.engines.ir_text import SIGNATURE, field, read
 from vlab.engines.lowering import Module
 from vlab.isa.fields import LOAD
@@ -217,7 +217,8 @@ def load(module: Module, row: Instruction) -> str:
     body = (
         register("rs1")
         + f"  %va = add i64 %rs1.v, {hole('imm')}\n"
-        + lookup(0, row.width).replace("!prof !1", "!prof !1")
+        + lookup(0, row.width)
+        + host_address()
         + f"  %raw = load i{bits}, ptr %host, align 1\n{widen}"
         + f"  %result = {meaning(module, row, value=wide)}\n"
         + set_rd("%result")
@@ -236,6 +237,7 @@ def store(module: Module, row: Instruction) -> str:
         register("rs1")
         + f"  %va = add i64 %rs1.v, {hole('imm')}\n"
         + lookup(1, row.width)
+        + host_address()
         + register("rs2")
         + narrow
         + f"  store i{bits} {value}, ptr %host, align 1\n"
@@ -251,6 +253,7 @@ def atomic(module: Module, row: Instruction) -> str:
         register("rs1")
         + "  %va = add i64 %rs1.v, 0\n"
         + lookup(0 if ACCESSES[row.kind] == LOAD else 1, row.width)
+        + host_address()
         + register("rs2")
         + f"  %result = {exchange(module, row, '%sum', '%rs2.v')}\n"
         + set_rd("%result")

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from vlab.engines.machine_only import (
     in_register,
+    no_status,
     peek32,
     peek64,
     poke32,
@@ -253,27 +254,35 @@ def serves(hart: Hart, line: int, page: int, ways: int, who: int, stamp: int) ->
     return True
 
 
-def replace(hart: Hart, line: int, page: int, ways: int, seen: int) -> int:
-    """Enter a line's translation in place of another page's.
+def replace(hart: Hart, line: int, page: int, ways: int, lookup: int, access: int) -> int:
+    """Enter a line's translation in place of another page's, in the lookup, too, if it pays.
 
-    ``seen`` is 1 if the lookup will hold it.
+    ``lookup`` is the host address of the entry there, 0 if nobody knows it yet.
 
     Returns the other's tag, or 0: nothing was done.
     """
     next_at = peek64(line + NEXT)
     way = peek64(next_at)
     at = in_register(peek64(line + TAGS) + way * 8)
+    poke64(next_at, way + 1 & (ways - 1))  # at once: few registers are free
     old = peek64(at)
-    if old == 0:
+    if unlikely(old == 0):
+        poke64(peek64(line + NEXT), peek64(peek64(line + NEXT)) - 1 & (ways - 1))
         return 0
-    poke64(next_at, way + 1 & (ways - 1))
     poke64(at, page + 1)
     poke64(at + ASIDS, peek64(line + ASID))
     poke64(at + PTES, peek64(line + LEAF))
-    if unlikely((peek64(at + SEEN) | seen) != 0):
-        if peek64(at + SEEN) != 0:
-            lookup_drop(hart, old)
-        poke64(at + SEEN, seen)
+    if unlikely(peek64(at + SEEN) != 0):
+        lookup_drop(hart, old)
+        poke64(at + SEEN, 0)
+    if access == FETCH:
+        poke64(at + SEEN, 1)
+    elif unlikely(peek64(line + SEEN_AGAIN) != 0):
+        poke64(at + SEEN, 1)
+        entry = lookup if lookup != 0 else lookup_entry(hart, page)
+        poke64(entry, NO_PAGE if access == STORE else page)
+        poke64(entry + 8, page if access == STORE else NO_PAGE)
+        poke64(entry + 24, peek64(line + ADDEND))
     return old
 
 
@@ -305,28 +314,21 @@ def walk_again(
     line = walk_line(hart, va, access)
     if not serves(hart, line, page, ways, who, stamp):
         return unserved(hart, va, page, lookup, access, 0, who)
-    addend = peek64(line + ADDEND)
     if access == STORE:
-        frame = ((page + addend - hart.ram_pointer) & MASK64) >> 12
+        frame = ((page + peek64(line + ADDEND) - hart.ram_pointer) & MASK64) >> 12
         if peek64(hart.code_map + frame * 8) != 0:
             return unserved(hart, va, page, lookup, access, 0, who)
-    seen = peek64(line + SEEN_AGAIN)
-    old = replace(hart, line, page, ways, seen)
+    old = replace(hart, line, page, ways, lookup, access)
     if old == 0:
         return unserved(hart, va, page, lookup, access, 0, who)
     loops = who == LOOP or who == READING_LOOP
-    if unlikely(seen != 0):
-        entry = lookup if loops else lookup_entry(hart, va)
-        poke64(entry, NO_PAGE if access == STORE else page)
-        poke64(entry + 8, page if access == STORE else NO_PAGE)
-        poke64(entry + 24, addend)
     if not loops:
         hart.walks_again = hart.walks_again + 1
     gone = old if loops else old - 1
     code = hart.loop_tag if loops else hart.page_pc
     if unlikely(gone == code):
         return unserved(hart, va, page, lookup, access, EVICTED_CODE, who)
-    return addend
+    return no_status(peek64(line + ADDEND))
 
 
 def lookup_entry(hart: Hart, va: int) -> int:
@@ -354,7 +356,7 @@ def fetch_again(hart: Hart, page: int, stamp: int) -> int:
     ways = hart.tlb_ways
     if (
         not serves(hart, line, page, ways, ANY_WAYS, stamp)
-        or replace(hart, line, page, ways, 1) == 0
+        or replace(hart, line, page, ways, 0, FETCH) == 0
     ):
         return 0
     hart.walks_again = hart.walks_again + 1
