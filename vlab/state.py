@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vlab.words import address, zeros
-
-MASK64 = (1 << 64) - 1
+from vlab.words import MASK64, address, name_words, zeros
 
 TLB_MAX_ENTRIES = 1024
 """Largest architectural TLB that can be configured."""
@@ -213,16 +211,6 @@ LAYOUT, WORDS = _layout()
 """``LAYOUT[name] = (first word, number of words)``, and the size of a record in words."""
 
 
-def _scalar(word: int) -> property:
-    def get(self: Hart) -> int:
-        return self.words[word]
-
-    def put(self: Hart, value: int) -> None:
-        self.words[word] = value & MASK64
-
-    return property(get, put)
-
-
 class Hart:
     """One hart's record.
 
@@ -264,6 +252,4 @@ class Hart:
         return self.words.tobytes()
 
 
-for _name, (_word, _count) in LAYOUT.items():
-    if _count == 1:
-        setattr(Hart, _name, _scalar(_word))
+name_words(Hart, LAYOUT)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import mmap
+from collections.abc import Mapping
 from operator import attrgetter
 from typing import Any
+
+MASK64 = (1 << 64) - 1
 
 HUGE = 4 << 20
 """Bytes from which the memory of an engine lies in large pages, where the host has them."""
@@ -63,6 +66,26 @@ def shared_word(holder: str, index: int, meaning: str) -> Any:
         words_of(owner)[index] = value
 
     return property(get, put, doc=meaning)
+
+
+def name_words(record: type, layout: Mapping[str, tuple[int, int]]) -> None:
+    """Give a class a property for each word of a layout that is one alone: of its ``words``.
+
+    What is written to one is cut to 64 bits.
+    """
+    for name, (first, count) in layout.items():
+        if count == 1:
+            setattr(record, name, _word_at(first))
+
+
+def _word_at(index: int) -> property:
+    def get(record: Any) -> int:
+        return record.words[index]  # type: ignore[no-any-return]
+
+    def put(record: Any, value: int) -> None:
+        record.words[index] = value & MASK64
+
+    return property(get, put)
 
 
 def clear(words: memoryview) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vlab.isa.fields import MASK64
-from vlab.words import address, zeros
+from vlab.words import address, name_words, zeros
 
 SPACES = 64
 """Address spaces whose roots the compiled handlers can switch between."""
@@ -135,16 +135,4 @@ class ExitRecord:
                 setattr(self, name, self.words[first : first + count])
 
 
-def _scalar(word: int) -> property:
-    def get(self: ExitRecord) -> int:
-        return self.words[word]  # type: ignore[no-any-return]
-
-    def put(self: ExitRecord, value: int) -> None:
-        self.words[word] = value & MASK64
-
-    return property(get, put)
-
-
-for _name, (_word, _count) in LAYOUT.items():
-    if _count == 1:
-        setattr(ExitRecord, _name, _scalar(_word))
+name_words(ExitRecord, LAYOUT)
