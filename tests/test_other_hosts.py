@@ -14,7 +14,10 @@ import llvmlite.binding as llvm
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from vlab.engines import interpreter, object_cache
+from vlab.engines import hot_loops, interpreter, object_cache, object_loader
+from vlab.engines.executable import processor
+from vlab.engines.loops import find_loop
+from vlab.isa.assembler import assemble
 from vlab.vmm import exit_code
 from vlab.vmm.fullvirt_exits import FullVirtExits
 from vlab.vmm.paravirt_exits import ParaVirtExits
@@ -93,6 +96,25 @@ def test_lowered_code_compiles_for_other_hosts_and_needs_no_helper(triple: str) 
     for name, text in texts().items():
         image = machine.emit_object(object_cache.optimize(text, machine, triple))
         assert undefined(image) <= GIVEN, name
+
+
+@pytest.mark.skipif(processor() != "x86_64", reason="the loader is for x86-64")
+def test_the_loader_takes_what_is_compiled_for_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows LLVM is asked for objects that vlab's own loader knows, every one of them."""
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(llvm, "get_process_triple", lambda: "x86_64-pc-windows-msvc")
+    triple = object_cache.host_triple()
+    everything = (*texts().values(), interpreter.generate(64))
+    images = [object_cache.compile_object(text) for text in everything]
+    source = "loop: ld a0, 8(a0)\nsd a1, 0(a2)\naddi a1, a1, -1\nbnez a1, loop"
+    loop = find_loop(assemble(source).code.ljust(4096, b"\0"), 0)
+    assert loop is not None
+    images.append(hot_loops.object_of(loop))
+    monkeypatch.undo()
+    assert triple.startswith("x86_64-pc-windows-msvc")
+    for image in images:
+        addresses, _ = object_loader.load(image)
+        assert addresses
 
 
 @pytest.mark.parametrize(
