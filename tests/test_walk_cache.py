@@ -114,6 +114,22 @@ def machine(engine: object, source: str, level: str) -> Hart:
     return hart
 
 
+def run_to_the_end(engine: object, hart: Hart) -> None:
+    """Run until the environment call."""
+    for _ in range(200):
+        engine.run(hart, 1000)
+        if hart.exit_cause == 9:
+            break
+
+
+def agree(harts: list[Hart]) -> None:
+    """Compare all that engines share, and the registers."""
+    for name, (word, count) in LAYOUT.items():
+        if SHARED_BUT_REGISTERS[word] or name == "x":
+            there = [hart.words[word : word + count].tolist() for hart in harts]
+            assert there[1:] == there[:-1], name
+
+
 @pytest.mark.skipif(bool(unavailable()), reason=f"no translator: {unavailable()}")
 @pytest.mark.parametrize("level", PLACES)
 @pytest.mark.parametrize("where", BETWEEN)
@@ -123,16 +139,10 @@ def test_an_entry_that_changes_is_seen(where: str, level: str) -> None:
     source = SOURCE.format(between=BETWEEN[where])
     harts = [machine(engine, source, level) for engine in engines]
     for engine, hart in zip(engines, harts, strict=True):
-        for _ in range(100):
-            engine.run(hart, 1000)
-            if hart.exit_cause == 9:
-                break
+        run_to_the_end(engine, hart)
     sums = {hart.x[20] for hart in harts}
     assert len(sums) == 1
-    for name, (word, count) in LAYOUT.items():
-        if SHARED_BUT_REGISTERS[word] or name == "x":
-            there = [hart.words[word : word + count].tolist() for hart in harts]
-            assert there[1:] == there[:-1], name
+    agree(harts)
     assert harts[-1].walks_short > harts[0].walks // 2
     assert harts[-1].hot_loops.kinds["load"] > 0
 
@@ -180,14 +190,8 @@ def test_code_that_moves_while_it_is_evicted(more: str, times: int) -> None:
         hart.x[5], hart.x[27], hart.x[30] = times, 4000 // times, entries[0]
         hart.x[22], hart.x[23] = entries[0] ^ entries[1], IDENTITY + 8 * (CODE - BASE >> 12)
         harts.append(hart)
-        for _ in range(200):
-            engine.run(hart, 1000)
-            if hart.exit_cause == 9:
-                break
-    for name, (word, count) in LAYOUT.items():
-        if SHARED_BUT_REGISTERS[word] or name == "x":
-            there = [hart.words[word : word + count].tolist() for hart in harts]
-            assert there[1:] == there[:-1], name
+        run_to_the_end(engine, hart)
+    agree(harts)
     assert harts[0].x[20] > 4000
 
 
@@ -238,14 +242,8 @@ def test_a_chain_is_followed_through_the_pages_where_they_are(
             if frame != 40:
                 entry = place >> 2 | USABLE
                 hart.memory.write(LEAVES + 8 * page, entry.to_bytes(8, "little"))
-        for _ in range(200):
-            engine.run(hart, 1000)
-            if hart.exit_cause == 9:
-                break
-    for name, (word, count) in LAYOUT.items():
-        if SHARED_BUT_REGISTERS[word] or name == "x":
-            there = [hart.words[word : word + count].tolist() for hart in harts]
-            assert there[1:] == there[:-1], name
+        run_to_the_end(engine, hart)
+    agree(harts)
     assert harts[0].x[27] == 0
     if frames != "but one":
         slot = harts[1].page_slots + 8 * len(assemble(source.split("again:")[0]).code)
