@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from test_object_loader import SERVED
 
 from vlab.engines import hot_loops, object_cache
-from vlab.engines.executable import processor
 from vlab.engines.loops import find_loop
 
 RUN = "import vlab; r = vlab.run('hello', mode='fullvirt'); print(r.exit_code, r.cycles.total)"
@@ -125,13 +125,8 @@ def test_a_warm_process_enters_its_loops_without_llvm(with_loops: tuple[Path, li
     assert warm[0] == cold[0]
     assert warm[1] == "0"
     assert warm[3:] == cold[3:]
-    if object_loader_serves():
+    if SERVED:
         assert warm[2] == "False"
-
-
-def object_loader_serves() -> bool:
-    """Return whether cached code is loaded without LLVM on this host."""
-    return sys.platform in ("linux", "win32") and processor() == "x86_64"
 
 
 def copied(cache: Path, target: Path, loops: bytes | None) -> None:

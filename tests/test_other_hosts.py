@@ -29,6 +29,9 @@ TRIPLES = (
     "x86_64-pc-windows-msvc-elf",
     "aarch64-pc-windows-msvc-elf",
 )
+LINKERS_OWN = {"_GLOBAL_OFFSET_TABLE_"}
+"""What some builds of LLVM name where a table of addresses is used: the linker makes it."""
+
 GIVEN = {"memset"}
 """What every C runtime gives, and LLVM's linker finds in the process on all platforms."""
 
@@ -141,7 +144,7 @@ def test_a_helper_that_is_missing_would_be_seen(triple: str) -> None:
         f'target triple = "{triple}"\ndeclare i64 @a_helper_not_there(i64)\n'
         "define i64 @f(i64 %x) {\n  %y = call i64 @a_helper_not_there(i64 %x)\n  ret i64 %y\n}\n"
     )
-    assert "a_helper_not_there" in undefined(machine.emit_object(module))
+    assert undefined(machine.emit_object(module)) - LINKERS_OWN == {"a_helper_not_there"}
 
 
 def windows(code: str, folder: Path, encoding: str = "utf-8") -> subprocess.CompletedProcess[bytes]:

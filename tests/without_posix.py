@@ -50,7 +50,8 @@ NAMES: dict[Any, tuple[str, ...]] = {
          "openpty", "mkfifo", "fchmod", "sched_getaffinity", "wait4", "nice"),
     mmap: ("MAP_ANONYMOUS", "MAP_ANON", "MAP_PRIVATE", "MAP_SHARED", "MAP_NORESERVE", "PROT_READ",
            "PROT_WRITE", "PROT_EXEC", "MADV_DONTNEED"),
-    signal: ("SIGKILL", "SIGALRM", "SIGHUP", "SIGUSR1", "setitimer", "alarm", "pthread_sigmask"),
+    signal: ("SIGKILL", "SIGALRM", "SIGHUP", "SIGUSR1", "setitimer", "ITIMER_REAL", "alarm",
+             "pthread_sigmask"),
     select: ("poll", "epoll"),
 }  # fmt: skip
 

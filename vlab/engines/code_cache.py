@@ -49,7 +49,7 @@ from vlab.state import FAST_ENTRIES, FAST_WORDS, LAYOUT, Hart
 ) = range(11)  # fmt: skip
 """Handlers that belong to no row, by their index in the handler table."""
 
-FIRST_ROW = 11
+FIRST_ROW = FOLLOW + 1
 STEP = 3
 """Result of `enter_page`: the page cannot be cached, execute one instruction without."""
 

@@ -72,16 +72,6 @@ def again(name: str, access: int, who: int) -> str:
 """
 
 
-def walk(name: str, access: int) -> str:
-    """Return what handlers do for an access that missed the lookup."""
-    words = "ptr %hart, i64 %va, i64 %page"
-    return f"""define internal i64 @{name}_walk({words}, i64 %stores) alwaysinline {{
-  %addend = call i64 @py.walk_usual({words}, i64 {access}, i64 %stores)
-  ret i64 %addend
-}}
-"""
-
-
 def common(heat: int, blocks: bool = False) -> str:
     """Return the handlers that belong to no row, and ``run``."""
     step = "traced_step" if blocks else "step"
@@ -326,8 +316,6 @@ on:
             + tail("@dispatch"),
         )
         + REFILL
-        + walk("load", LOAD)
-        + walk("store", STORE)
         + again("load", LOAD, LOOP)
         + again("store", STORE, LOOP)
         + again("read", LOAD, READING_LOOP)

@@ -25,7 +25,7 @@ load has and which begins with some bits of the immediate, 31 at most."""
 def generate(module: Module) -> str:
     """Return the two handlers: where the lookup is hit, and where it is missed."""
     where = expected() + access_with(module, LD, "%expected")
-    slow = by_walk(LD, where, f"slow.{LD.index}")
+    slow = by_walk(module, LD, where, f"slow.{LD.index}")
     fast = virtual_address(LD) + lookup(0, LD.width) + where + "slow:\n" + tail("@follow_slow")
     return define("follow", fast) + define("follow_slow", slow, "noinline cold")
 

@@ -11,7 +11,7 @@ from functools import cache
 from types import FunctionType
 
 from vlab.engines.atomics import ACCESSES, TEMPLATES, atomics, exchange
-from vlab.engines.code_cache import refetch, walk_other
+from vlab.engines.code_cache import refetch, walk_other, walk_usual
 from vlab.engines.csrs import access, by_immediate, writes_always
 from vlab.engines.ir_text import (
     IMM,
@@ -303,7 +303,7 @@ def slow(module: Module, row: Instruction) -> str:
     if row.kind not in ACCESSES or not fast(module, row):
         return define(f"slow.{row.index}", slowly(module, row), "noinline cold")
     loads = ACCESSES[row.kind] == LOAD
-    body = by_walk(row, access_with(module, row), f"refresh.{row.index}")
+    body = by_walk(module, row, access_with(module, row), f"refresh.{row.index}")
     refresh = f"  %done = call i64 {module.name_of(refresh_walks, 'noinline cold')}(ptr %hart)\n"
     parts = {
         "slow": body,
@@ -316,13 +316,13 @@ def slow(module: Module, row: Instruction) -> str:
     )
 
 
-def by_walk(row: Instruction, walked: str, refresh: str) -> str:
+def by_walk(module: Module, row: Instruction, walked: str, refresh: str) -> str:
     """Return lines that go on with ``walked`` if a remembered walk gives the ``%addend``.
 
     ``refresh``: the handler that goes on if there may be none that is true.
     """
-    loads = ACCESSES[row.kind] == LOAD
-    walk = f"@{'load' if loads else 'store'}_walk(ptr %hart, i64 %va, i64 %masked, i64 %stores)"
+    access = ACCESSES[row.kind]
+    arguments = f"ptr %hart, i64 %va, i64 %masked, i64 {access}, i64 %stores"
     return (
         read("walk_stale")
         + """  %stale = icmp ne i64 %walk_stale, 0
@@ -330,7 +330,7 @@ def by_walk(row: Instruction, walked: str, refresh: str) -> str:
 walk:
 """
         + address_parts(row)
-        + f"""  %addend = call i64 {walk}
+        + f"""  %addend = call i64 {module.name_of(walk_usual, "alwaysinline")}({arguments})
   %served = icmp ugt i64 %addend, {EVICTED_CODE}
   br i1 %served, label %walked, label %else
 else:
@@ -344,7 +344,7 @@ walked:
         + "unserved:\n"
         + tail(f"@unserved.{row.index}")
         + "evicted:\n"
-        + tail(f"@{'evicted' if loads else 'slowly'}.{row.index}")
+        + tail(f"@{'evicted' if access == LOAD else 'slowly'}.{row.index}")
     )
 
 
